@@ -1,0 +1,136 @@
+// Every setting: type, default, limits, words. One table; package.json's contributes.configuration is tested against it.
+import { Ajv } from "ajv";
+import type { Mode } from "./domain.ts";
+import type { Problem } from "./errors.ts";
+
+/** Rows are VS Code configuration properties (JSON schema); keys lack the `precis.` prefix. */
+export const SETTINGS = {
+  enabled: {
+    type: "boolean",
+    default: true,
+    description: "Offer completions. “Precis: Toggle Completions” flips this.",
+  },
+  mode: {
+    type: "string",
+    enum: ["none", "full", "compressed"],
+    default: "full",
+    enumDescriptions: [
+      "Off: the reader sees only the current file.",
+      "Full RAG: retrieved code is put into the prompt as text.",
+      "Compressed: retrieved code is given as a few pseudo-tokens; fastest with repository knowledge.",
+    ],
+    description: "How much of the workspace a completion sees.",
+  },
+  pack: {
+    type: "string",
+    default: "auto",
+    description: "Model pack: `auto`, the name of a bundled pack, or the path of a pack folder.",
+  },
+  "completion.maxLines": {
+    type: "integer",
+    default: 1,
+    minimum: 1,
+    maximum: 20,
+    description: "Most lines of one completion.",
+  },
+  "completion.debounceMs": {
+    type: "integer",
+    default: 60,
+    minimum: 0,
+    maximum: 2000,
+    description: "Milliseconds without typing before a completion is computed. A manual trigger never waits.",
+  },
+  "completion.deadlineMs": {
+    type: "integer",
+    default: 5000,
+    minimum: 100,
+    maximum: 60000,
+    description: "Milliseconds after which a completion is given up.",
+  },
+  "retrieval.retrievers": {
+    type: "array",
+    items: { type: "string", pattern: "^[a-z][a-zA-Z0-9]*$" },
+    uniqueItems: true,
+    default: ["jaccard", "bm25", "dense"],
+    description: "Retrievers whose ranks are merged.",
+  },
+  "index.maxFileKiB": {
+    type: "integer",
+    default: 1024,
+    minimum: 1,
+    maximum: 65536,
+    description: "Files larger than this many KiB are not indexed.",
+  },
+  "index.exclude": {
+    type: "array",
+    items: { type: "string" },
+    default: [],
+    description: "Patterns left out of the index, in .gitignore syntax, beside the workspace's own .gitignore files.",
+  },
+  "execution.providers": {
+    type: "array",
+    items: { type: "string", pattern: "^[a-z][a-zA-Z0-9]*$" },
+    minItems: 1,
+    uniqueItems: true,
+    default: ["cpu"],
+    description: "Execution providers, in order of preference.",
+  },
+  "execution.threads": {
+    type: "integer",
+    default: 0,
+    minimum: 0,
+    maximum: 64,
+    description: "Threads for inference; 0 leaves one core to the editor.",
+  },
+} as const;
+
+export interface Settings {
+  readonly enabled: boolean;
+  readonly mode: Mode;
+  readonly pack: string;
+  readonly "completion.maxLines": number;
+  readonly "completion.debounceMs": number;
+  readonly "completion.deadlineMs": number;
+  readonly "retrieval.retrievers": readonly string[];
+  readonly "index.maxFileKiB": number;
+  readonly "index.exclude": readonly string[];
+  readonly "execution.providers": readonly string[];
+  readonly "execution.threads": number;
+}
+
+type SettingName = keyof typeof SETTINGS;
+const NAMES = Object.keys(SETTINGS) as SettingName[];
+
+/** The value of a dotted key in a nested or flat settings object, as `workspace/configuration` gives it. */
+function lookUp(raw: unknown, dotted: string): unknown {
+  if (typeof raw !== "object" || raw === null) return undefined;
+  if (dotted in raw) return (raw as Record<string, unknown>)[dotted];
+  let value: unknown = raw;
+  for (const part of dotted.split(".")) {
+    if (typeof value !== "object" || value === null) return undefined;
+    value = (value as Record<string, unknown>)[part];
+  }
+  return value;
+}
+
+/** Never throws: a value that does not fit keeps its default and is reported as a problem. */
+export function parseSettings(raw: unknown): { settings: Settings; problems: Problem[] } {
+  const ajv = new Ajv({ strict: false });
+  const problems: Problem[] = [];
+  const values: Record<string, unknown> = {};
+  for (const name of NAMES) {
+    const row = SETTINGS[name];
+    const given = lookUp(raw, name);
+    const isGiven = given !== undefined && given !== null;
+    if (isGiven && !ajv.validate(row, given)) {
+      problems.push({
+        code: "SETTING_IGNORED",
+        detail: `precis.${name} ${ajv.errorsText(ajv.errors, { dataVar: "value" })}; using ${JSON.stringify(row.default)}`,
+      });
+      values[name] = row.default;
+    } else {
+      values[name] = isGiven ? given : row.default;
+    }
+  }
+  return { settings: values as unknown as Settings, problems };
+}

@@ -1,0 +1,86 @@
+// The taxonomy of things that go wrong: NoCompletion (a value), Problem (beside a value), EngineError (thrown).
+
+/** Why nothing is offered. A value, never thrown. */
+export type NoCompletionReason =
+  | "cancelled"
+  | "superseded"
+  | "stale-document"
+  | "not-ready"
+  | "off"
+  | "deadline"
+  | "cursor-past-end"
+  | "empty-document"
+  | "mode-not-supported"
+  | "nothing-generated"
+  | `filtered(${string})`;
+
+export interface NoCompletion {
+  readonly reason: NoCompletionReason;
+}
+
+/** The engine went on with less. Counted and logged, shown as a number. */
+export interface Problem {
+  readonly code:
+    | "FILE_TOO_LARGE"
+    | "FILE_BINARY"
+    | "FILE_MINIFIED"
+    | "FILE_SECRET"
+    | "FILE_UNREADABLE"
+    | "FILE_NOT_UTF8"
+    | "FILE_VANISHED"
+    | "LINK_SKIPPED"
+    | "PARSE_FALLBACK"
+    | "RETRIEVER_FAILED"
+    | "PROVIDER_FELL_BACK"
+    | "SETTING_IGNORED"
+    | "STORE_REBUILT"
+    | "STORE_READ_ONLY";
+  readonly detail: string;
+  readonly path?: string;
+}
+
+/** What a person should do, and whether trying again can help, for each code. */
+export const ENGINE_ERRORS = {
+  PACK_MISSING: { action: "Choose another pack in the settings (precis.pack), or reinstall Precis.", retry: false },
+  PACK_CORRUPT: { action: "Reinstall Precis, or copy the pack again.", retry: false },
+  PACK_INCOMPATIBLE: { action: "Use a pack made for this version of Precis.", retry: false },
+  STORE_LOCKED: { action: "Close the other window that has this workspace open, or wait.", retry: true },
+  STORE_CORRUPT: { action: "Run “Precis: Re-index Workspace”; the index is rebuilt from your files.", retry: true },
+  STORE_UNWRITABLE: { action: "Free disk space or choose another folder with --store.", retry: true },
+  PROVIDER_FAILED: { action: "Set precis.execution.providers to [\"cpu\"].", retry: false },
+  WORKER_FAILED: { action: "The engine restarts its worker; report the log if it happens again.", retry: true },
+  WORKSPACE_MISSING: { action: "Give a folder that exists and can be read.", retry: false },
+  FILE_MISSING: { action: "Give a file that exists and can be read.", retry: false },
+  POSITION_INVALID: { action: "Lines and columns start at 1; give a position inside the file.", retry: false },
+  TASKS_INVALID: { action: "Each line of the tasks file must be a JSON object with task_id, repo, path, line, target.", retry: false },
+  NODE_TOO_OLD: { action: "Use Node 22 or newer; `npm install` in the checkout brings Node 24.", retry: false },
+  USAGE: { action: "See `precis --help`.", retry: false },
+} as const satisfies Record<string, { action: string; retry: boolean }>;
+
+export type EngineErrorCode = keyof typeof ENGINE_ERRORS;
+
+/** Could not go on. Thrown; caught only in `main.ts` and `cli.ts`. */
+export class EngineError extends Error {
+  readonly code: EngineErrorCode;
+  readonly action: string;
+  readonly retry: boolean;
+
+  constructor(code: EngineErrorCode, detail: string, options?: { cause?: unknown }) {
+    super(`${code}: ${detail}`, options);
+    this.name = "EngineError";
+    this.code = code;
+    this.action = ENGINE_ERRORS[code].action;
+    this.retry = ENGINE_ERRORS[code].retry;
+  }
+}
+
+/** The message of anything thrown, for a log or an `EngineError`'s detail. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Node's errno code (`ENOENT`, `EACCES`, …), or undefined for anything else. */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}

@@ -1,0 +1,65 @@
+// Every message between editor and engine beyond LSP 3.18. Imports nothing; both ends are checked against it.
+
+/** Server → client notification, sent on every change: `EngineStatus`. */
+export const STATUS = "precis/status";
+/** Client → server request: what happened to the last completion. `null` params, answers `Explanation`. */
+export const EXPLAIN = "precis/explain";
+/** Client → server notification: the person accepted a completion. Params `Accepted`. */
+export const ACCEPTED = "precis/accepted";
+
+/** `workspace/executeCommand` names the engine answers. Re-indexing reports work-done progress and can be cancelled. */
+export const ENGINE_COMMANDS = { reindex: "precis.engine.reindex" } as const;
+
+/** The command carried by each inline completion item; the extension answers it and sends `precis/accepted`. */
+export const ACCEPT_COMMAND = "precis.accepted";
+
+/** The settings section the engine asks for with `workspace/configuration`. */
+export const SETTINGS_SECTION = "precis";
+
+export type EngineState = "starting" | "indexing" | "ready" | "off" | "error";
+
+export interface EngineStatus {
+  readonly state: EngineState;
+  /** For a person; the error and what to do when `state` is `error`. */
+  readonly message: string;
+  readonly mode: "none" | "full" | "compressed";
+  /** 0–100 while indexing, 100 otherwise. */
+  readonly percent: number;
+  readonly pack: { readonly id: string; readonly version: string; readonly title: string; readonly modes: readonly string[] } | null;
+  readonly index: {
+    readonly files: number;
+    readonly chunks: number;
+    readonly nodes: number;
+    readonly dbBytes: number;
+    readonly skipped: Readonly<Record<string, number>>;
+    /** Another window writes this workspace's index; this one reads it. */
+    readonly readOnly: boolean;
+  };
+  /** Of the last request that was answered; null before the first. */
+  readonly last: LastCompletion | null;
+}
+
+export interface LastCompletion {
+  readonly mode: "none" | "full" | "compressed";
+  readonly totalMs: number;
+  readonly ttftMs: number;
+  /** Why nothing was offered; absent when something was. */
+  readonly reason?: string;
+}
+
+export interface Explanation {
+  /** Readable account of the last request; says so when there was none. */
+  readonly markdown: string;
+}
+
+export interface Accepted {
+  readonly completionId: number;
+}
+
+/** `initializationOptions` of the LSP handshake; every field optional, so that any LSP client can start the engine. */
+export interface InitializationOptions {
+  /** Folder for this workspace's store; the user's cache folder when absent. */
+  readonly storageDir?: string;
+  /** Folder that holds the packs; `packs/` beside the engine when absent. */
+  readonly packsDir?: string;
+}
