@@ -1,0 +1,33 @@
+// What crosses between the main thread and the inference worker.
+import type { ReaderInput, Vector } from "../domain.ts";
+import type { EngineErrorCode, Problem } from "../errors.ts";
+import type { GenerateOptions, Generation } from "./models.ts";
+
+export interface WorkerData {
+  readonly packDir: string;
+  readonly providers: readonly string[];
+  /** 0 leaves one core free. */
+  readonly threads: number;
+}
+
+interface Numbered {
+  readonly id: number;
+  /** One shared int; 1 asks the worker to stop at its next cancel point. */
+  readonly cancelled: Int32Array<SharedArrayBuffer>;
+}
+
+export type WorkerRequest = Numbered &
+  (
+    | { readonly kind: "encode"; readonly texts: readonly string[] }
+    | { readonly kind: "fuse"; readonly groups: readonly (readonly Vector[])[] }
+    | { readonly kind: "project"; readonly vectors: readonly Vector[] }
+    | { readonly kind: "generate"; readonly input: ReaderInput; readonly options: GenerateOptions }
+    | { readonly kind: "close" }
+  );
+
+/** `id` 0 answers the start: the problems met, or the error that ended it. */
+export interface WorkerReply {
+  readonly id: number;
+  readonly result?: readonly Float32Array[] | Generation | readonly Problem[];
+  readonly error?: { readonly code: EngineErrorCode; readonly detail: string };
+}

@@ -1,0 +1,127 @@
+// The main thread's side of the inference worker: `Models` behind the schedule, with a fresh worker after a crash.
+import { Worker } from "node:worker_threads";
+import type { ReaderInput, Vector } from "../domain.ts";
+import { EngineError, messageOf, type Problem } from "../errors.ts";
+import type { Schedule } from "../schedule.ts";
+import type { WorkerData, WorkerReply, WorkerRequest } from "./inferMessages.ts";
+import type { GenerateOptions, Generation, Models } from "./models.ts";
+
+export interface InferThreadOptions {
+  /** The bundle's `inferWorker.js`, or the source file. */
+  readonly workerUrl: URL;
+  readonly data: WorkerData;
+  readonly schedule: Schedule;
+}
+
+type Body = WorkerRequest extends infer R ? (R extends WorkerRequest ? Omit<R, "id" | "cancelled"> : never) : never;
+
+interface Pending {
+  readonly resolve: (result: NonNullable<WorkerReply["result"]>) => void;
+  readonly reject: (error: EngineError) => void;
+}
+
+/** Starts the worker and waits until every model is open. Throws the pack's or provider's error. */
+export async function startInferThread(
+  options: InferThreadOptions,
+): Promise<{ models: Models; problems: readonly Problem[] }> {
+  const thread = new InferThread(options);
+  const problems = await thread.start();
+  return { models: thread, problems };
+}
+
+class InferThread implements Models {
+  readonly #options: InferThreadOptions;
+  readonly #pending = new Map<number, Pending>();
+  #worker: Worker | undefined;
+  #nextId = 1;
+  #isClosed = false;
+
+  constructor(options: InferThreadOptions) {
+    this.#options = options;
+  }
+
+  start(): Promise<readonly Problem[]> {
+    const worker = new Worker(this.#options.workerUrl, { workerData: this.#options.data, name: "precis-inference" });
+    this.#worker = worker;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(0, { resolve: (result) => resolve(result as readonly Problem[]), reject });
+      worker.on("message", (reply: WorkerReply) => this.#settle(reply));
+      worker.on("error", (error) => this.#lost(worker, messageOf(error)));
+      worker.on("exit", (code) => this.#lost(worker, `exited with status ${code}`));
+    });
+  }
+
+  async encode(texts: readonly string[], priority: "completion" | "indexing", signal?: AbortSignal): Promise<Vector[]> {
+    return (await this.#scheduled(priority, { kind: "encode", texts }, signal)) as Vector[];
+  }
+
+  async fuse(groups: readonly (readonly Vector[])[], signal?: AbortSignal): Promise<Vector[]> {
+    return (await this.#scheduled("indexing", { kind: "fuse", groups }, signal)) as Vector[];
+  }
+
+  async project(vectors: readonly Vector[], signal?: AbortSignal): Promise<Float32Array[]> {
+    return (await this.#scheduled("indexing", { kind: "project", vectors }, signal)) as Float32Array[];
+  }
+
+  /** Answers what was generated before the cancel, so that the caller can still see how far it came. */
+  async generate(input: ReaderInput, options: GenerateOptions, signal?: AbortSignal): Promise<Generation> {
+    const body: Body = { kind: "generate", input, options };
+    return (await this.#options.schedule.run("completion", () => this.#ask(body, signal), signal)) as Generation;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    const gone = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
+    await this.#ask({ kind: "close" }).catch((error: unknown) => {
+      if (!(error instanceof EngineError)) throw error;
+    });
+    await gone;
+  }
+
+  async #scheduled(priority: "completion" | "indexing", body: Body, signal: AbortSignal | undefined): Promise<unknown> {
+    const result = await this.#options.schedule.run(priority, () => this.#ask(body, signal), signal);
+    signal?.throwIfAborted();
+    return result;
+  }
+
+  async #ask(body: Body, signal?: AbortSignal): Promise<NonNullable<WorkerReply["result"]>> {
+    if (this.#worker === undefined) await this.start();
+    const worker = this.#worker;
+    if (worker === undefined) throw new EngineError("WORKER_FAILED", "the inference worker ended while starting");
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const cancelled = new Int32Array(new SharedArrayBuffer(4));
+    const onAbort = () => {
+      Atomics.store(cancelled, 0, 1);
+    };
+    if (signal?.aborted) onAbort();
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#pending.set(id, { resolve, reject });
+        worker.postMessage({ ...body, id, cancelled });
+      });
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  #settle(reply: WorkerReply): void {
+    const pending = this.#pending.get(reply.id);
+    if (pending === undefined) return;
+    this.#pending.delete(reply.id);
+    if (reply.error !== undefined) pending.reject(new EngineError(reply.error.code, reply.error.detail));
+    else pending.resolve(reply.result ?? []);
+  }
+
+  #lost(worker: Worker, detail: string): void {
+    if (this.#worker !== worker) return;
+    this.#worker = undefined;
+    for (const pending of this.#pending.values())
+      pending.reject(new EngineError("WORKER_FAILED", `the inference worker ${detail}`));
+    this.#pending.clear();
+  }
+}

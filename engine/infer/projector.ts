@@ -1,0 +1,36 @@
+// Projector: node vectors -> pseudo-tokens, rows of the reader's input space (LlavaCode section 3; HEF section 3).
+import { join } from "node:path";
+import type { Vector } from "../domain.ts";
+import type { Problem } from "../errors.ts";
+import type { Pack } from "../pack/pack.ts";
+import { splitRows } from "./encoder.ts";
+import type { Runtime } from "./runtime.ts";
+import { openSession } from "./session.ts";
+
+export interface Projector {
+  /** n vectors [vectorDim] -> n rows [perNode * readerDim]. */
+  project(vectors: readonly Vector[]): Promise<Float32Array[]>;
+  close(): Promise<void>;
+}
+
+export async function openProjector(
+  pack: Pack,
+  runtime: Runtime,
+): Promise<{ projector: Projector; problems: Problem[] }> {
+  const { file, perNode, vectorDim, readerDim } = pack.manifest.projector;
+  const { session, problems } = await openSession(join(pack.dir, file), {
+    ...runtime,
+    inputs: [{ name: "vectors", type: "float32", dims: ["n", vectorDim] }],
+    outputs: [{ name: "pseudo_tokens", type: "float32", dims: ["n", perNode, readerDim] }],
+  });
+  const project = async (vectors: readonly Vector[]): Promise<Float32Array[]> => {
+    if (vectors.length === 0) return [];
+    const data = new Float32Array(vectors.length * vectorDim);
+    vectors.forEach((vector, n) => {
+      data.set(vector, n * vectorDim);
+    });
+    const { pseudo_tokens } = await session.run({ vectors: { data, dims: [vectors.length, vectorDim] } });
+    return splitRows(pseudo_tokens?.data as Float32Array, vectors.length, perNode * readerDim);
+  };
+  return { projector: { project, close: session.close }, problems };
+}

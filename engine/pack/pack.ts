@@ -1,0 +1,211 @@
+// Model packs: folder -> checked manifest. No code outside this file reads pack.json, and none guesses what it does not say.
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { isAbsolute, join, resolve } from "node:path";
+import { Ajv } from "ajv";
+import type { Mode } from "../domain.ts";
+import { EngineError, errnoOf, messageOf } from "../errors.ts";
+import schema from "./pack.schema.json" with { type: "json" };
+
+/** pack.json, as `pack.schema.json` describes it; shapes and units are there. */
+export interface PackManifest {
+  readonly schemaVersion: 1;
+  readonly id: string;
+  readonly version: string;
+  readonly title: string;
+  readonly licence: string;
+  readonly modelCard: string;
+  readonly languages: readonly string[];
+  readonly modes: readonly Mode[];
+  readonly files: Readonly<Record<string, { readonly sha256: string; readonly bytes: number }>>;
+  readonly tokenizer: { readonly file: string; readonly vocabSize: number };
+  readonly chunking: { readonly version: number; readonly maxTokens: number };
+  readonly embed: { readonly file: string };
+  readonly encoder: {
+    readonly file: string;
+    readonly modality: "text" | "ast";
+    readonly pooling: "mean" | "last";
+    readonly maxTokens: number;
+    readonly vectorDim: number;
+  };
+  readonly fuser: { readonly file: string; readonly branching: number; readonly vectorDim: number };
+  readonly projector: {
+    readonly file: string;
+    readonly perNode: number;
+    readonly vectorDim: number;
+    readonly readerDim: number;
+  };
+  readonly reader: {
+    readonly file: string;
+    readonly layers: number;
+    readonly kvHeads: number;
+    readonly headDim: number;
+    readonly readerDim: number;
+    readonly vocabSize: number;
+    readonly maxTokens: number;
+  };
+  readonly prompt: {
+    readonly order: "psm" | "spm";
+    readonly retrieved: string;
+    readonly psm: string;
+    readonly spm: string;
+    readonly stopTokens: readonly string[];
+    readonly budget: {
+      readonly left: number;
+      readonly right: number;
+      readonly context: number;
+      readonly pseudoTokens: number;
+      readonly newTokens: number;
+    };
+  };
+  readonly quantisation: string;
+  readonly parity: string;
+}
+
+export interface Pack {
+  readonly dir: string;
+  readonly manifest: PackManifest;
+}
+
+/** Reads and checks the manifest and that every file is there with the stated size; hashes are `verifyPack`'s. */
+export async function openPack(dir: string): Promise<Pack> {
+  const manifest = checkManifest(dir, await readManifest(dir));
+  for (const [name, expected] of Object.entries(manifest.files)) {
+    const size = await sizeOf(join(dir, name));
+    if (size === undefined) throw new EngineError("PACK_CORRUPT", `${join(dir, name)} is missing`);
+    if (size !== expected.bytes) {
+      throw new EngineError(
+        "PACK_CORRUPT",
+        `${join(dir, name)} has ${size} bytes, the manifest says ${expected.bytes}`,
+      );
+    }
+  }
+  return { dir, manifest };
+}
+
+/** Also reads every byte: throws `PACK_CORRUPT` naming the first file whose sha256 differs. */
+export async function verifyPack(dir: string): Promise<Pack> {
+  const pack = await openPack(dir);
+  for (const [name, expected] of Object.entries(pack.manifest.files)) {
+    const actual = await sha256Of(join(dir, name));
+    if (actual !== expected.sha256) {
+      throw new EngineError(
+        "PACK_CORRUPT",
+        `${join(dir, name)} has sha256 ${actual}, the manifest says ${expected.sha256}`,
+      );
+    }
+  }
+  return pack;
+}
+
+/** Folders under `packsDir` that hold a pack.json, by name. */
+export async function listPacks(packsDir: string): Promise<string[]> {
+  let entries: string[];
+  try {
+    entries = await readdir(packsDir);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw new EngineError("PACK_MISSING", `${packsDir} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+  const found: string[] = [];
+  for (const entry of entries.sort()) {
+    if ((await sizeOf(join(packsDir, entry, "pack.json"))) !== undefined) found.push(entry);
+  }
+  return found;
+}
+
+/** The folder the setting `precis.pack` names: `auto` is the first bundled pack, else a bundled name, else a path. */
+export async function findPack(setting: string, packsDir: string): Promise<string> {
+  const bundled = await listPacks(packsDir);
+  if (setting === "auto") {
+    const first = bundled[0];
+    if (first === undefined) throw new EngineError("PACK_MISSING", `no pack in ${packsDir}`);
+    return join(packsDir, first);
+  }
+  if (bundled.includes(setting)) return join(packsDir, setting);
+  const folder = isAbsolute(setting) ? setting : resolve(packsDir, setting);
+  if ((await sizeOf(join(folder, "pack.json"))) !== undefined) return folder;
+  throw new EngineError("PACK_MISSING", `no pack named ${setting}; bundled: ${bundled.join(", ") || "none"}`);
+}
+
+async function readManifest(dir: string): Promise<unknown> {
+  const file = join(dir, "pack.json");
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    throw new EngineError("PACK_MISSING", `${file} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new EngineError("PACK_CORRUPT", `${file} is not JSON: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function checkManifest(dir: string, raw: unknown): PackManifest {
+  const ajv = new Ajv({ allErrors: true, strict: false });
+  const isManifest = ajv.compile<PackManifest>(schema);
+  if (!isManifest(raw)) {
+    throw new EngineError(
+      "PACK_INCOMPATIBLE",
+      `${join(dir, "pack.json")}: ${ajv.errorsText(isManifest.errors, { dataVar: "pack" })}`,
+    );
+  }
+  const contradictions = contradictionsOf(raw);
+  if (contradictions.length > 0) throw new EngineError("PACK_INCOMPATIBLE", `${dir}: ${contradictions.join("; ")}`);
+  return raw;
+}
+
+/** What a JSON schema cannot say: numbers that must agree with each other. */
+function contradictionsOf(pack: PackManifest): string[] {
+  const { embed, encoder, fuser, projector, reader, tokenizer, prompt, chunking } = pack;
+  const { budget } = prompt;
+  const said: string[] = [];
+  for (const file of [
+    tokenizer.file,
+    embed.file,
+    encoder.file,
+    fuser.file,
+    projector.file,
+    reader.file,
+    pack.parity,
+    pack.modelCard,
+  ]) {
+    if (!(file in pack.files)) said.push(`${file} is used but not listed under files`);
+  }
+  if (fuser.vectorDim !== encoder.vectorDim)
+    said.push(`fuser.vectorDim ${fuser.vectorDim} is not the encoder's ${encoder.vectorDim}`);
+  if (projector.vectorDim !== encoder.vectorDim)
+    said.push(`projector.vectorDim ${projector.vectorDim} is not the encoder's ${encoder.vectorDim}`);
+  if (projector.readerDim !== reader.readerDim)
+    said.push(`projector.readerDim ${projector.readerDim} is not the reader's ${reader.readerDim}`);
+  if (tokenizer.vocabSize > reader.vocabSize)
+    said.push(`the tokenizer has ${tokenizer.vocabSize} tokens, the reader ${reader.vocabSize}`);
+  if (chunking.maxTokens > encoder.maxTokens)
+    said.push(`chunks of ${chunking.maxTokens} tokens exceed the encoder's ${encoder.maxTokens}`);
+  if (budget.pseudoTokens < projector.perNode)
+    said.push(`K = ${budget.pseudoTokens} is less than one node's ${projector.perNode} pseudo-tokens`);
+  const longest = budget.left + budget.right + Math.max(budget.context, budget.pseudoTokens) + budget.newTokens;
+  if (longest > reader.maxTokens)
+    said.push(`the budget adds up to ${longest} tokens, the reader was trained for ${reader.maxTokens}`);
+  return said;
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    const found = await stat(path);
+    return found.isFile() ? found.size : undefined;
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "ENOENT" || errno === "ENOTDIR") return undefined;
+    throw error;
+  }
+}
+
+async function sha256Of(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const part of createReadStream(path)) hash.update(part);
+  return hash.digest("hex");
+}
