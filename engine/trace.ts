@@ -16,6 +16,11 @@ export class Trace {
     }
   }
 
+  /** Milliseconds spent in `stage`; 0 where it was not entered. */
+  ms(stage: string): number {
+    return this.stages[stage] ?? 0;
+  }
+
   note(name: string, value: string | number): void {
     this.facts[name] = value;
   }

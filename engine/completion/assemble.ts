@@ -1,0 +1,94 @@
+// Prompt and candidates -> reader input, within the pack's budget. The only place that knows the prompt templates.
+import type { Candidate, Mode, Prompt, ReaderInput } from "../domain.ts";
+import type { Tokenizer } from "../infer/tokenizer.ts";
+import type { PackManifest } from "../pack/pack.ts";
+
+export interface Assembled {
+  readonly input: ReaderInput;
+  /** Candidates the input really holds, best first. */
+  readonly used: readonly Candidate[];
+  /** All positions the reader reads. */
+  readonly promptTokens: number;
+  /** Of them retrieved text. */
+  readonly contextTokens: number;
+  /** Of them pseudo-tokens. */
+  readonly pseudoTokens: number;
+}
+
+export interface AssembleDeps {
+  readonly manifest: PackManifest;
+  readonly tokenizer: Tokenizer;
+  /** Node ids -> stored rows [perNode * readerDim]. */
+  readonly pseudoTokensOf: (ids: readonly number[]) => ReadonlyMap<number, Float32Array>;
+}
+
+/** Retrieved text stands in rising order of score, the best next to the current file; pseudo-tokens likewise, before all text. */
+export function assemble(prompt: Prompt, candidates: readonly Candidate[], mode: Mode, deps: AssembleDeps): Assembled {
+  const { manifest, tokenizer } = deps;
+  const { budget } = manifest.prompt;
+  const room = manifest.reader.maxTokens - budget.newTokens;
+  const promptIds = renderPrompt(prompt, manifest, tokenizer);
+
+  const contextRoom = mode === "full" ? Math.min(budget.context, room - promptIds.length) : 0;
+  const context = takeText(candidates, contextRoom, manifest, tokenizer);
+  const rows = mode === "compressed" ? takePseudoTokens(candidates, deps) : { used: [], data: new Float32Array(0) };
+
+  const tokens = Int32Array.from([...context.ids, ...promptIds]);
+  const pseudoTokens = rows.data.length / manifest.reader.readerDim;
+  return {
+    input: { pseudoTokens: rows.data, tokens },
+    used: mode === "full" ? context.used : rows.used,
+    promptTokens: tokens.length + pseudoTokens,
+    contextTokens: context.ids.length,
+    pseudoTokens,
+  };
+}
+
+/** The current file in the pack's fill-in-the-middle order, cut to what the reader can hold. */
+function renderPrompt(prompt: Prompt, manifest: PackManifest, tokenizer: Tokenizer): number[] {
+  const template = manifest.prompt[manifest.prompt.order];
+  return renderTemplate(template, { path: prompt.path, prefix: prompt.prefix, suffix: prompt.suffix }, tokenizer);
+}
+
+const SPECIAL = /(<\|\w+\|>)/;
+
+/** Only the template's own text may hold special tokens; what is filled in between them stays text. */
+function renderTemplate(template: string, values: Readonly<Record<string, string>>, tokenizer: Tokenizer): number[] {
+  return template.split(SPECIAL).flatMap((part) => {
+    if (SPECIAL.test(part)) return tokenizer.encode(part, true);
+    return tokenizer.encode(part.replace(/\{(\w+)\}/g, (placeholder, name: string) => values[name] ?? placeholder));
+  });
+}
+
+function takeText(
+  candidates: readonly Candidate[],
+  room: number,
+  manifest: PackManifest,
+  tokenizer: Tokenizer,
+): { used: Candidate[]; ids: number[] } {
+  const used: Candidate[] = [];
+  let ids: number[] = [];
+  for (const candidate of candidates) {
+    if (ids.length >= room) break;
+    const { path, text } = candidate.node;
+    const rendered = renderTemplate(manifest.prompt.retrieved, { path, text: text.trimEnd() }, tokenizer);
+    if (ids.length + rendered.length > room) continue;
+    used.push(candidate);
+    ids = [...rendered, ...ids];
+  }
+  return { used, ids };
+}
+
+function takePseudoTokens(candidates: readonly Candidate[], deps: AssembleDeps): { used: Candidate[]; data: Float32Array } {
+  const { projector, prompt } = deps.manifest;
+  const width = projector.perNode * projector.readerDim;
+  const nodes = Math.floor(prompt.budget.pseudoTokens / projector.perNode);
+  const stored = deps.pseudoTokensOf(candidates.map((candidate) => candidate.node.id));
+  const used = candidates.filter((candidate) => stored.has(candidate.node.id)).slice(0, nodes);
+  const data = new Float32Array(used.length * width);
+  used.forEach((candidate, rank) => {
+    const row = stored.get(candidate.node.id);
+    if (row !== undefined) data.set(row, (used.length - 1 - rank) * width);
+  });
+  return { used, data };
+}

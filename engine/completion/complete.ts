@@ -1,0 +1,149 @@
+// The recipe of one completion: prompt -> retrieve -> assemble -> generate -> post-process.
+import type { Candidate, Level, Mode, Prompt, Timings } from "../domain.ts";
+import type { NoCompletionReason, Problem } from "../errors.ts";
+import type { Models } from "../infer/models.ts";
+import type { Tokenizer } from "../infer/tokenizer.ts";
+import type { PackManifest } from "../pack/pack.ts";
+import type { Retrieve } from "../retrieval/retrieve.ts";
+import { Trace } from "../trace.ts";
+import { type Assembled, assemble } from "./assemble.ts";
+import { generate } from "./generate.ts";
+import { type Offer, postprocess, type Surroundings } from "./postprocess.ts";
+import { buildPrompt, type Cursor } from "./prompt.ts";
+import type { RecentCompletions } from "./recentCompletions.ts";
+
+export interface CompleteDeps {
+  readonly manifest: PackManifest;
+  readonly tokenizer: Tokenizer;
+  readonly models: Models;
+  /** Absent where there is no index, such as a file outside every workspace folder. */
+  readonly retrieve?: Retrieve;
+  readonly pseudoTokensOf: (ids: readonly number[]) => ReadonlyMap<number, Float32Array>;
+  readonly recent?: RecentCompletions;
+}
+
+export interface CompleteOptions {
+  readonly mode: Mode;
+  readonly maxLines: number;
+}
+
+export interface Completion {
+  readonly text: string;
+  /** UTF-16 code units right of the cursor that accepting replaces. */
+  readonly replaceRight: number;
+  readonly mode: Mode;
+  /** Why nothing is offered; absent when something is. */
+  readonly reason?: NoCompletionReason;
+  readonly promptTokens: number;
+  readonly contextTokens: number;
+  readonly pseudoTokens: number;
+  readonly candidates: readonly Candidate[];
+  readonly timings: Timings;
+  readonly problems: readonly Problem[];
+  readonly trace: Trace;
+}
+
+/** Levels whose nodes each mode can use. */
+const LEVELS_OF: Readonly<Record<Mode, readonly Level[]>> = {
+  none: [],
+  full: ["chunk"],
+  compressed: ["chunk", "file", "directory", "repository"],
+};
+
+export async function complete(cursor: Cursor, options: CompleteOptions, deps: CompleteDeps, signal?: AbortSignal): Promise<Completion> {
+  const { mode, maxLines } = options;
+  const { manifest, tokenizer } = deps;
+  const trace = new Trace();
+  const outcome = outcomeOf(mode, trace);
+  if (!manifest.modes.includes(mode)) return outcome({ reason: "mode-not-supported" });
+
+  const prompt = buildPrompt(cursor, manifest.prompt.budget, (text) => tokenizer.encode(text).length);
+  if ("reason" in prompt) return outcome(prompt);
+
+  const typedAlong = deps.recent?.find(cursor, mode);
+  if (typedAlong !== undefined) {
+    trace.note("origin", "typed along the last completion");
+    return outcome({ offer: { text: typedAlong, replaceRight: 0 } });
+  }
+
+  try {
+    const { candidates, problems } = await trace.time("retrieve", () => candidatesFor(prompt, mode, deps, signal));
+    const assembled = await trace.time("assemble", () => assemble(prompt, candidates, mode, deps));
+    const { text: raw, generation } = await trace.time("generate", () => generate(assembled.input, maxLines, deps, signal));
+    trace.note("raw", raw);
+    trace.note("ended", generation.end);
+    trace.note("reusedTokens", generation.reusedTokens);
+    const facts = { assembled, problems, generation };
+    if (generation.end === "cancelled") return outcome({ ...facts, reason: reasonOf(signal) });
+
+    const offer = await trace.time("postprocess", () => postprocess(raw, surroundingsOf(cursor, maxLines)));
+    if ("droppedBy" in offer) {
+      return outcome({ ...facts, reason: raw.trim() === "" ? "nothing-generated" : `filtered(${offer.droppedBy})` });
+    }
+    if (offer.replaceRight === 0) deps.recent?.add(cursor, mode, offer.text);
+    return outcome({ ...facts, offer });
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return outcome({ reason: reasonOf(signal) });
+    throw error;
+  }
+}
+
+async function candidatesFor(prompt: Prompt, mode: Mode, deps: CompleteDeps, signal: AbortSignal | undefined) {
+  if (mode === "none" || deps.retrieve === undefined) return { candidates: [], problems: [] };
+  const { budget } = deps.manifest.prompt;
+  return deps.retrieve(prompt, { limit: budget.pseudoTokens, levels: LEVELS_OF[mode] }, signal);
+}
+
+/** An abort whose reason is a `DOMException` of a timeout is the deadline; any other is the person typing on. */
+function reasonOf(signal: AbortSignal | undefined): NoCompletionReason {
+  const reason: unknown = signal?.reason;
+  return reason instanceof DOMException && reason.name === "TimeoutError" ? "deadline" : "cancelled";
+}
+
+function surroundingsOf(cursor: Cursor, maxLines: number): Surroundings {
+  const { text, offset } = cursor;
+  const lineBefore = text.slice(text.lastIndexOf("\n", offset - 1) + 1, offset);
+  const [lineAfter = "", ...below] = text.slice(offset).split(/\r?\n/);
+  return {
+    lineBefore,
+    lineAfter,
+    lineBelow: below.find((line) => line.trim() !== "") ?? "",
+    maxLines,
+    lineBreak: text.includes("\r\n") ? "\r\n" : "\n",
+  };
+}
+
+interface Facts {
+  readonly offer?: Offer;
+  readonly reason?: NoCompletionReason;
+  readonly assembled?: Assembled;
+  readonly problems?: readonly Problem[];
+  readonly generation?: { readonly prefillMs: number; readonly ttftMs: number; readonly tokens: readonly number[] };
+}
+
+/** Fills the record of the request; the times before generation count into the time to the first token. */
+function outcomeOf(mode: Mode, trace: Trace): (facts: Facts) => Completion {
+  return ({ offer, reason, assembled, problems = [], generation }) => {
+    const beforeGenerate = trace.ms("retrieve") + trace.ms("assemble");
+    const totalMs = trace.elapsedMs();
+    return {
+      text: offer?.text ?? "",
+      replaceRight: offer?.replaceRight ?? 0,
+      mode,
+      ...(reason === undefined ? {} : { reason }),
+      promptTokens: assembled?.promptTokens ?? 0,
+      contextTokens: assembled?.contextTokens ?? 0,
+      pseudoTokens: assembled?.pseudoTokens ?? 0,
+      candidates: assembled?.used ?? [],
+      timings: {
+        retrieveMs: trace.ms("retrieve"),
+        prefillMs: generation?.prefillMs ?? 0,
+        ttftMs: generation === undefined ? totalMs : beforeGenerate + generation.ttftMs,
+        totalMs,
+        tokens: generation?.tokens.length ?? 0,
+      },
+      problems,
+      trace,
+    };
+  };
+}

@@ -1,0 +1,95 @@
+// Document and cursor -> prompt: the windows around the cursor, cut to the pack's budget.
+import type { Prompt } from "../domain.ts";
+import type { NoCompletion } from "../errors.ts";
+
+export interface Cursor {
+  /** Relative to the workspace folder. */
+  readonly path: string;
+  readonly text: string;
+  /** UTF-16 code units from the start of `text`. */
+  readonly offset: number;
+}
+
+export interface PromptBudget {
+  /** In tokens. */
+  readonly left: number;
+  readonly right: number;
+}
+
+/** Lines of the query window. The line below matters less: it is often the next definition. */
+const QUERY_LINES_ABOVE = 15;
+const QUERY_LINES_BELOW = 5;
+
+/**
+ * The left window starts at a multiple of this many lines, so that typing on does not move it and the reader's cache
+ * keeps its prefix.
+ */
+const LEFT_STEP_LINES = 8;
+
+/** No token of code is longer on average; bounds what is tokenised to find the cut. */
+const MAX_CHARS_PER_TOKEN = 8;
+
+export function buildPrompt(cursor: Cursor, budget: PromptBudget, countTokens: (text: string) => number): Prompt | NoCompletion {
+  const { path, text, offset } = cursor;
+  if (offset < 0 || offset > text.length) return { reason: "cursor-past-end" };
+  const before = text.slice(0, offset);
+  const after = text.slice(offset);
+  if (before.trim() === "" && after.trim() === "") return { reason: "empty-document" };
+  return {
+    path,
+    prefix: leftWindow(before, budget.left, countTokens),
+    suffix: rightWindow(after, budget.right, countTokens),
+    query: queryWindow(before, after),
+  };
+}
+
+/** The last lines of `before` within `budget` tokens; a single longer line is cut at its left. */
+function leftWindow(before: string, budget: number, countTokens: (text: string) => number): string {
+  const lines = before.split("\n");
+  const last = lines.length - 1;
+  let start = last;
+  let tokens = countTokens(tail(lines[last] ?? "", budget * MAX_CHARS_PER_TOKEN));
+  while (start > 0) {
+    tokens += countTokens(`${tail(lines[start - 1] ?? "", budget * MAX_CHARS_PER_TOKEN)}\n`);
+    if (tokens > budget) break;
+    start -= 1;
+  }
+  const stepped = start === 0 ? 0 : Math.ceil(start / LEFT_STEP_LINES) * LEFT_STEP_LINES;
+  const window = lines.slice(Math.min(stepped, last)).join("\n");
+  return cutLeft(window, budget, countTokens);
+}
+
+/** The first lines of `after` within `budget` tokens. */
+function rightWindow(after: string, budget: number, countTokens: (text: string) => number): string {
+  // The reader ends its line itself, so the break after an otherwise empty rest of line belongs to what it writes.
+  const rest = after.replace(/^[ \t]*\r?\n/, "");
+  const lines = rest.split("\n");
+  const kept: string[] = [];
+  let tokens = 0;
+  for (const line of lines) {
+    tokens += countTokens(`${line.slice(0, budget * MAX_CHARS_PER_TOKEN)}\n`);
+    if (tokens > budget) break;
+    kept.push(line);
+  }
+  return kept.length === lines.length ? rest : kept.map((line) => `${line}\n`).join("");
+}
+
+function queryWindow(before: string, after: string): string {
+  const above = before.split("\n").slice(-QUERY_LINES_ABOVE - 1);
+  const below = after.split("\n").slice(0, QUERY_LINES_BELOW + 1);
+  return above.join("\n") + below.join("\n");
+}
+
+function tail(text: string, length: number): string {
+  return text.length <= length ? text : text.slice(-length);
+}
+
+/** Drops code points at the left until `text` fits. */
+function cutLeft(text: string, budget: number, countTokens: (text: string) => number): string {
+  let kept = text;
+  while (countTokens(kept) > budget) {
+    const points = [...kept];
+    kept = points.slice(Math.max(1, Math.ceil(points.length / 8))).join("");
+  }
+  return kept;
+}

@@ -1,0 +1,145 @@
+// Composition root: the one place that knows every concrete part. A pack's models are opened once; each workspace folder
+// has a store, an indexer and retrievers of its own.
+import { join } from "node:path";
+import { type CompleteOptions, type Completion, complete } from "./completion/complete.ts";
+import type { Cursor } from "./completion/prompt.ts";
+import { RecentCompletions } from "./completion/recentCompletions.ts";
+import type { Settings } from "./config.ts";
+import type { SourceFile } from "./domain.ts";
+import { EngineError, type Problem } from "./errors.ts";
+import { CHUNKER_VERSION } from "./indexing/chunk.ts";
+import { type Chunker, startChunker } from "./indexing/chunker.ts";
+import { createIndexer, type IndexOptions, type IndexReport } from "./indexing/indexer.ts";
+import { startInferThread } from "./infer/inferThread.ts";
+import type { Models } from "./infer/models.ts";
+import { loadTokenizer, type Tokenizer } from "./infer/tokenizer.ts";
+import { findPack, openPack, type Pack } from "./pack/pack.ts";
+import { createRetrieve, loadRetrievers } from "./retrieval/retrieve.ts";
+import { Schedule } from "./schedule.ts";
+import { openStore, type Store, type StoreStats } from "./store/store.ts";
+
+export interface EngineOptions {
+  readonly packsDir: string;
+  readonly settings: Settings;
+  /** The two workers' entries: beside the bundle, or the source files. */
+  readonly workers: { readonly inference: URL; readonly chunker: URL };
+}
+
+export interface Engine {
+  readonly pack: Pack;
+  readonly tokenizer: Tokenizer;
+  readonly chunker: Chunker;
+  readonly models: Models;
+  readonly problems: readonly Problem[];
+  openWorkspace(options: WorkspaceOptions): Promise<Workspace>;
+  /** For a document outside every workspace folder: no retrieval. */
+  complete(cursor: Cursor, options: CompleteOptions, signal?: AbortSignal): Promise<Completion>;
+  close(): Promise<void>;
+}
+
+export interface WorkspaceOptions {
+  readonly root: string;
+  readonly storeDir: string;
+  readonly settings: Settings;
+}
+
+export interface Workspace {
+  readonly root: string;
+  readonly problems: readonly Problem[];
+  readonly isReadOnly: boolean;
+  stats(): StoreStats;
+  index(options?: IndexOptions): Promise<IndexReport>;
+  /** Saves, watcher events and unsaved buffers. */
+  update(changes: { readonly changed: readonly SourceFile[]; readonly removed: readonly string[] }, signal?: AbortSignal): Promise<void>;
+  complete(cursor: Cursor, options: CompleteOptions, signal?: AbortSignal): Promise<Completion>;
+  close(): void;
+}
+
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const { settings } = options;
+  const pack = await openPack(await findPack(settings.pack, options.packsDir));
+  const { manifest } = pack;
+  if (manifest.chunking.version !== CHUNKER_VERSION) {
+    throw new EngineError("PACK_INCOMPATIBLE", `${manifest.id} wants chunker ${manifest.chunking.version}, this is ${CHUNKER_VERSION}`);
+  }
+  const tokenizerFile = join(pack.dir, manifest.tokenizer.file);
+  const tokenizer = await loadTokenizer(tokenizerFile);
+  const { models, problems } = await startInferThread({
+    workerUrl: options.workers.inference,
+    data: { packDir: pack.dir, providers: settings["execution.providers"], threads: settings["execution.threads"] },
+    schedule: new Schedule(),
+  });
+  const chunker = await startChunker({ workerUrl: options.workers.chunker, tokenizerFile, maxTokens: manifest.chunking.maxTokens });
+  const withoutIndex = { manifest, tokenizer, models, pseudoTokensOf: () => new Map<number, Float32Array>(), recent: new RecentCompletions() };
+  return {
+    pack,
+    tokenizer,
+    chunker,
+    models,
+    problems,
+    openWorkspace: (workspace) => openWorkspace({ pack, tokenizer, models, chunker }, workspace),
+    complete: (cursor, how, signal) => complete(cursor, how, withoutIndex, signal),
+    close: async () => {
+      await Promise.all([models.close(), chunker.close()]);
+    },
+  };
+}
+
+interface Shared {
+  readonly pack: Pack;
+  readonly tokenizer: Tokenizer;
+  readonly models: Models;
+  readonly chunker: Chunker;
+}
+
+async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise<Workspace> {
+  const { pack, tokenizer, models, chunker } = shared;
+  const { manifest } = pack;
+  const { root, storeDir, settings } = options;
+  const { store, problems: ofStore } = openStore({
+    dir: storeDir,
+    fingerprint: fingerprintOf(pack),
+    vectorDim: manifest.encoder.vectorDim,
+    pseudoLength: manifest.projector.perNode * manifest.projector.readerDim,
+  });
+  const { retrievers, problems: ofRetrievers } = await loadRetrievers(settings["retrieval.retrievers"], { store, models });
+  const indexer = createIndexer({ root, store, chunker, models, branching: manifest.fuser.branching, settings });
+  const recent = new RecentCompletions();
+  const deps = {
+    manifest,
+    tokenizer,
+    models,
+    retrieve: createRetrieve(store, retrievers),
+    pseudoTokensOf: (ids: readonly number[]) => store.pseudoTokens(ids),
+    recent,
+  };
+  return {
+    root,
+    problems: [...ofStore, ...ofRetrievers],
+    get isReadOnly() {
+      return store.readOnly;
+    },
+    stats: () => store.stats(),
+    index: (how) => becomeWriter(store, () => indexer.index(how)),
+    update: async (changes, signal) => {
+      await becomeWriter(store, () => indexer.update(changes, signal));
+    },
+    complete: (cursor, how, signal) => complete(cursor, how, deps, signal),
+    close: () => store.close(),
+  };
+}
+
+/** The window that wrote the store may have been closed since. */
+function becomeWriter<T>(store: Store, work: () => Promise<T>): Promise<T> {
+  if (store.readOnly) store.tryBecomeWriter();
+  return work();
+}
+
+/** A store made by other models, another chunker or another encoder cannot be read with these. */
+function fingerprintOf(pack: Pack): { chunker: number; pack: string } {
+  const { manifest } = pack;
+  const hashes = [manifest.encoder.file, manifest.fuser.file, manifest.projector.file, manifest.tokenizer.file].map(
+    (file) => manifest.files[file]?.sha256.slice(0, 16) ?? "",
+  );
+  return { chunker: manifest.chunking.version, pack: `${manifest.id}@${manifest.version}:${manifest.chunking.maxTokens}:${hashes.join(":")}` };
+}

@@ -1,0 +1,113 @@
+// Prompt -> candidates: run the named retrievers, merge their ranks. Knows no retriever by name.
+import type { Candidate, Level, Prompt } from "../domain.ts";
+import { messageOf, type Problem } from "../errors.ts";
+import type { Models } from "../infer/models.ts";
+import type { Store } from "../store/store.ts";
+
+/** A node's id and how good one retriever finds it; higher is better. */
+export interface Scored {
+  readonly id: number;
+  readonly score: number;
+}
+
+export interface Retriever {
+  /** At most `k` nodes, best first, none of `prompt.path`. */
+  retrieve(prompt: Prompt, k: number, signal?: AbortSignal): Promise<readonly Scored[]>;
+}
+
+export interface RetrieverDeps {
+  readonly store: Store;
+  readonly models: Models;
+}
+
+/** What a file under `retrievers/` exports as `create`. */
+export type CreateRetriever = (deps: RetrieverDeps) => Retriever;
+
+export interface RetrieveOptions {
+  /** Candidates wanted after merging. */
+  readonly limit: number;
+  /** Levels the mode can use: retrieved text comes from chunks, pseudo-tokens from any level. */
+  readonly levels: readonly Level[];
+}
+
+export interface Retrieved {
+  readonly candidates: readonly Candidate[];
+  readonly problems: readonly Problem[];
+}
+
+export type Retrieve = (prompt: Prompt, options: RetrieveOptions, signal?: AbortSignal) => Promise<Retrieved>;
+
+/**
+ * Reciprocal rank merging (Cormack et al. 2009): a node scores the sum of weight / (60 + rank). The constant is theirs;
+ * it keeps one retriever's first place from deciding alone.
+ */
+const RANK_OFFSET = 60;
+
+/** Weights of the retrievers that are not 1. */
+const WEIGHTS: Readonly<Record<string, number>> = { jaccard: 1.5 };
+
+/** Each retriever proposes this many times the wanted number, since excluded levels and files fall away. */
+const OVERSAMPLING = 4;
+
+const NAME = /^[a-z][a-zA-Z0-9]*$/;
+
+/** Retrievers of those names; names without a file become problems. */
+export async function loadRetrievers(
+  names: readonly string[],
+  deps: RetrieverDeps,
+): Promise<{ retrievers: ReadonlyMap<string, Retriever>; problems: Problem[] }> {
+  const retrievers = new Map<string, Retriever>();
+  const problems: Problem[] = [];
+  for (const name of names) {
+    const create = NAME.test(name) ? await findRetriever(name) : undefined;
+    if (create === undefined) problems.push({ code: "RETRIEVER_FAILED", detail: `no retriever named ${name}` });
+    else retrievers.set(name, create(deps));
+  }
+  return { retrievers, problems };
+}
+
+async function findRetriever(name: string): Promise<CreateRetriever | undefined> {
+  try {
+    const module: { create: CreateRetriever } = await import(`./retrievers/${name}.ts`);
+    return module.create;
+  } catch (error) {
+    const isMissing =
+      error instanceof Error &&
+      (/not found in bundle/.test(error.message) || ("code" in error && error.code === "ERR_MODULE_NOT_FOUND"));
+    if (isMissing) return undefined;
+    throw error;
+  }
+}
+
+/** A failing retriever costs its own candidates only. */
+export function createRetrieve(store: Store, retrievers: ReadonlyMap<string, Retriever>): Retrieve {
+  return async (prompt, { limit, levels }, signal) => {
+    const problems: Problem[] = [];
+    const merged = new Map<number, { score: number; names: string[] }>();
+    const propose = async ([name, retriever]: [string, Retriever]) => {
+      try {
+        return { name, proposed: await retriever.retrieve(prompt, limit * OVERSAMPLING, signal) };
+      } catch (error) {
+        signal?.throwIfAborted();
+        problems.push({ code: "RETRIEVER_FAILED", detail: `${name}: ${messageOf(error)}` });
+        return { name, proposed: [] };
+      }
+    };
+    for (const { name, proposed } of await Promise.all([...retrievers].map(propose))) {
+      proposed.forEach(({ id }, rank) => {
+        const entry = merged.get(id) ?? { score: 0, names: [] };
+        entry.score += (WEIGHTS[name] ?? 1) / (RANK_OFFSET + rank + 1);
+        entry.names.push(name);
+        merged.set(id, entry);
+      });
+    }
+    const candidates: Candidate[] = [];
+    for (const node of store.nodes([...merged.keys()])) {
+      const entry = merged.get(node.id);
+      if (entry === undefined || !levels.includes(node.level) || node.path === prompt.path) continue;
+      candidates.push({ node, score: entry.score, retriever: entry.names.join("+") });
+    }
+    candidates.sort((a, b) => b.score - a.score || a.node.id - b.node.id);
+    return { candidates: candidates.slice(0, limit), problems };
+  };
+}
