@@ -1,0 +1,75 @@
+// The commands of the palette, and the menu behind the status-bar item.
+import { commands, Disposable, type LogOutputChannel, type QuickPickItem, QuickPickItemKind, window } from "vscode";
+import type { Engine } from "./client.ts";
+import type { ExplanationView } from "./explanation.ts";
+import { MODE_TITLES, type Mode } from "./mode.ts";
+import { reindex } from "./reindex.ts";
+import { chosenMode, isEnabled, setEnabled, setMode } from "./settings.ts";
+import type { SettingsPanel } from "./settingsPanel.ts";
+import { indexText, lastText } from "./statusText.ts";
+
+export const MENU_COMMAND = "precis.menu";
+
+interface Parts {
+  readonly engine: Engine;
+  readonly panel: SettingsPanel;
+  readonly explanation: ExplanationView;
+  readonly log: LogOutputChannel;
+}
+
+export function registerCommands(parts: Parts): Disposable {
+  const actions: Readonly<Record<string, () => Promise<void> | void>> = {
+    "precis.reindex": () => reindex(parts.engine),
+    "precis.toggle": () => toggle(),
+    "precis.openPanel": () => parts.panel.show(),
+    "precis.explain": () => parts.explanation.show(),
+    "precis.showLog": () => parts.log.show(),
+    "precis.restart": () => parts.engine.restart(),
+    [MENU_COMMAND]: () => showMenu(parts.engine),
+  };
+  return Disposable.from(...Object.entries(actions).map(([name, action]) => commands.registerCommand(name, action)));
+}
+
+async function toggle(): Promise<void> {
+  const enabled = !isEnabled();
+  await setEnabled(enabled);
+  window.setStatusBarMessage(enabled ? "Precis: completions on" : "Precis: completions off", 3000);
+}
+
+interface MenuRow extends QuickPickItem {
+  readonly run?: () => Promise<void> | PromiseLike<unknown>;
+}
+
+async function showMenu(engine: Engine): Promise<void> {
+  const status = engine.status();
+  const modes = status.pack?.modes ?? ["full", "compressed", "none"];
+  const rows: MenuRow[] = [
+    {
+      label: isEnabled() ? "$(circle-slash) Turn completions off" : "$(sparkle) Turn completions on",
+      run: () => toggle(),
+    },
+    { label: "What a completion sees", kind: QuickPickItemKind.Separator },
+    ...(["full", "compressed", "none"] as const).filter((mode) => modes.includes(mode)).map(modeRow),
+    { label: "", kind: QuickPickItemKind.Separator },
+    commandRow("$(settings-gear) Settings panel", "precis.openPanel"),
+    commandRow("$(sync) Re-index workspace", "precis.reindex", indexText(status.index)),
+    commandRow("$(question) Explain last completion", "precis.explain", lastText(status.last)),
+    commandRow("$(output) Show log", "precis.showLog"),
+    commandRow("$(debug-restart) Restart engine", "precis.restart"),
+  ];
+  const chosen = await window.showQuickPick(rows, { title: "Precis", placeHolder: status.message });
+  await chosen?.run?.();
+}
+
+function modeRow(mode: Mode): MenuRow {
+  const isChosen = mode === chosenMode();
+  return {
+    label: `${isChosen ? "$(circle-filled)" : "$(circle-outline)"} ${MODE_TITLES[mode]}`,
+    ...(isChosen ? { description: "chosen" } : {}),
+    run: () => setMode(mode),
+  };
+}
+
+function commandRow(label: string, command: string, description?: string): MenuRow {
+  return { label, ...(description === undefined ? {} : { description }), run: () => commands.executeCommand(command) };
+}

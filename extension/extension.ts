@@ -1,0 +1,41 @@
+// Composition: builds the parts, connects them, starts the engine. The only file VS Code calls.
+import { type ExtensionContext, window } from "vscode";
+import type { EngineStatus } from "../engine/protocol.ts";
+import { Engine } from "./client.ts";
+import { MENU_COMMAND, registerCommands } from "./commands.ts";
+import { createExplanationView } from "./explanation.ts";
+import { registerAccepted } from "./inlineCompletions.ts";
+import { createSettingsPanel } from "./settingsPanel.ts";
+import { createStatusBar } from "./statusBar.ts";
+
+/** For other extensions and for tests: look, don't touch. */
+export interface PrecisApi {
+  status(): EngineStatus;
+  enginePid(): number | undefined;
+}
+
+export function activate(context: ExtensionContext): PrecisApi {
+  const log = window.createOutputChannel("Precis", { log: true });
+  const engine = new Engine(context, log);
+  const explanation = createExplanationView(engine);
+  const panel = createSettingsPanel(context.extensionUri, engine);
+  context.subscriptions.push(
+    log,
+    explanation,
+    panel,
+    createStatusBar(engine, MENU_COMMAND),
+    registerAccepted(engine.client),
+    registerCommands({ engine, panel, explanation, log }),
+  );
+  void engine.start();
+  running = engine;
+  return { status: () => engine.status(), enginePid: () => engine.pid() };
+}
+
+/** VS Code waits for this promise, but not for those of subscriptions: the engine needs the time to close its store. */
+export async function deactivate(): Promise<void> {
+  await running?.dispose();
+  running = undefined;
+}
+
+let running: Engine | undefined;

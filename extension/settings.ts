@@ -1,0 +1,30 @@
+// The two settings the extension itself reads and writes; everything else is the engine's to read.
+import { ConfigurationTarget, workspace } from "vscode";
+import { SETTINGS_SECTION } from "../engine/protocol.ts";
+import { isMode, type Mode } from "./mode.ts";
+
+export function isEnabled(): boolean {
+  return workspace.getConfiguration(SETTINGS_SECTION).get("enabled", true);
+}
+
+export function chosenMode(): Mode {
+  const mode = workspace.getConfiguration(SETTINGS_SECTION).get<unknown>("mode");
+  return isMode(mode) ? mode : "full";
+}
+
+export async function setEnabled(enabled: boolean): Promise<void> {
+  await workspace.getConfiguration(SETTINGS_SECTION).update("enabled", enabled, settingsTarget());
+}
+
+export async function setMode(mode: Mode): Promise<void> {
+  await workspace.getConfiguration(SETTINGS_SECTION).update("mode", mode, settingsTarget());
+}
+
+/** A choice belongs to the open folder; with no folder there are only the user's settings. */
+function settingsTarget(): ConfigurationTarget {
+  return hasFolder() ? ConfigurationTarget.Workspace : ConfigurationTarget.Global;
+}
+
+export function hasFolder(): boolean {
+  return (workspace.workspaceFolders ?? []).length > 0;
+}

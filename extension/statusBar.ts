@@ -1,0 +1,49 @@
+// The status-bar item: state as text, the last completion and the index in the tooltip, a menu behind the click.
+import { Disposable, MarkdownString, StatusBarAlignment, ThemeColor, window } from "vscode";
+import type { EngineStatus } from "../engine/protocol.ts";
+import type { Engine } from "./client.ts";
+import { MODE_TITLES } from "./mode.ts";
+import { barText, indexText, lastText, spokenText } from "./statusText.ts";
+
+const LINKS = [
+  ["precis.openPanel", "Settings"],
+  ["precis.toggle", "Toggle"],
+  ["precis.explain", "Explain"],
+  ["precis.showLog", "Log"],
+] as const;
+
+export function createStatusBar(engine: Engine, menuCommand: string): Disposable {
+  const item = window.createStatusBarItem("precis.status", StatusBarAlignment.Right, 100);
+  item.name = "Precis";
+  item.command = menuCommand;
+  const show = (status: EngineStatus): void => {
+    item.text = barText(status);
+    item.tooltip = tooltip(status);
+    item.accessibilityInformation = { label: spokenText(status), role: "button" };
+    item.backgroundColor = status.state === "error" ? new ThemeColor("statusBarItem.errorBackground") : undefined;
+  };
+  show(engine.status());
+  item.show();
+  return Disposable.from(item, engine.onDidChangeStatus(show));
+}
+
+function tooltip(status: EngineStatus): MarkdownString {
+  const text = new MarkdownString(undefined, true);
+  text.isTrusted = { enabledCommands: LINKS.map(([command]) => command) };
+  text.appendMarkdown("**Precis** — ").appendText(status.message === "" ? spokenText(status) : status.message);
+  const rows: readonly (readonly [string, string])[] = [
+    ["Mode", MODE_TITLES[status.mode]],
+    ["Last completion", lastText(status.last)],
+    ["Index", indexText(status.index)],
+    ["Pack", status.pack === null ? "none loaded" : `${status.pack.title} ${status.pack.version}`],
+  ];
+  text.appendMarkdown("\n\n| | |\n|:--|:--|\n");
+  for (const [name, value] of rows) text.appendMarkdown(`| ${name} | ${escapeCell(value)} |\n`);
+  text.appendMarkdown(`\n${LINKS.map(([command, title]) => `[${title}](command:${command})`).join(" · ")}`);
+  return text;
+}
+
+/** Pack titles are other people's text; they must not become links or break the table. */
+function escapeCell(value: string): string {
+  return value.replace(/[\\`*_{}[\]()#+!|<>~$&]/g, "\\$&").replace(/\s+/g, " ");
+}

@@ -1,0 +1,96 @@
+// The settings panel's page: shows the state it is sent, sends back what the person chose. Holds no state of its own.
+// @ts-check
+(() => {
+  // @ts-expect-error given by the webview
+  const host = acquireVsCodeApi();
+  const numbers = new Intl.NumberFormat("en");
+  const NONE = "–";
+
+  const STATE_NAMES = { starting: "Starting", indexing: "Indexing", ready: "Ready", off: "Off", error: "Error" };
+  const MODE_NAMES = { full: "Full RAG", compressed: "Compressed", none: "Only its file" };
+
+  /** @param {string} id */
+  const at = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+  /** @param {string} id @param {string} text */
+  const write = (id, text) => {
+    at(id).textContent = text;
+  };
+  /** @param {number} ms */
+  const time = (ms) => `${numbers.format(Math.round(ms))} ms`;
+  /** @param {number} bytes */
+  const size = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+  /** Codes such as FILE_TOO_LARGE in plain words. @param {string} code */
+  const words = (code) => code.toLowerCase().replaceAll("_", " ").replaceAll("-", " ");
+
+  const enabled = /** @type {HTMLInputElement} */ (at("enabled"));
+  const modes = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=mode]"));
+
+  enabled.addEventListener("change", () => host.postMessage({ type: "setEnabled", enabled: enabled.checked }));
+  for (const input of modes) {
+    input.addEventListener("change", () => host.postMessage({ type: "setMode", mode: input.value }));
+  }
+  for (const command of ["reindex", "explain", "showLog", "restart"]) {
+    at(command).addEventListener("click", () => host.postMessage({ type: "run", command }));
+  }
+  at("openSettings").addEventListener("click", () => host.postMessage({ type: "openSettings" }));
+
+  window.addEventListener("message", ({ data }) => show(data));
+  host.postMessage({ type: "ready" });
+
+  /** @param {import("../extension/panelMessages.ts").PanelState} panel */
+  function show(panel) {
+    const { status } = panel;
+    showState(status);
+    enabled.checked = panel.enabled;
+    for (const input of modes) {
+      const isKnown = status.pack === null || status.pack.modes.includes(input.value);
+      input.checked = input.value === panel.mode;
+      input.disabled = !isKnown;
+      input.title = isKnown ? "" : "The chosen pack has no models for this.";
+    }
+    showIndex(status);
+    showLast(status.last);
+    write("packTitle", status.pack?.title ?? "none loaded");
+    write("packId", status.pack?.id ?? NONE);
+    write("packVersion", status.pack?.version ?? NONE);
+    write("target", panel.target === "workspace" ? "Changes go to this workspace's settings." : "Changes go to your user settings.");
+  }
+
+  /** @param {import("../engine/protocol.ts").EngineStatus} status */
+  function showState(status) {
+    const isIndexing = status.state === "indexing";
+    const percent = Math.round(status.percent);
+    write("state", isIndexing ? `Indexing ${percent} %` : STATE_NAMES[status.state]);
+    at("state").dataset["state"] = status.state;
+    const progress = /** @type {HTMLProgressElement} */ (at("progress"));
+    progress.hidden = !isIndexing;
+    progress.value = percent;
+    // Ready needs no explanation; every other state is told in words.
+    const message = at("message");
+    message.hidden = status.state === "ready" || status.message === "";
+    message.dataset["state"] = status.state;
+    message.textContent = status.message;
+  }
+
+  /** @param {import("../engine/protocol.ts").EngineStatus} status */
+  function showIndex({ index, state }) {
+    write("files", numbers.format(index.files));
+    write("chunks", numbers.format(index.chunks));
+    write("nodes", numbers.format(index.nodes));
+    write("size", size(index.dbBytes));
+    const skipped = Object.entries(index.skipped).filter(([, count]) => count > 0);
+    write("skipped", skipped.map(([code, count]) => `${numbers.format(count)} ${words(code)}`).join(", ") || "nothing");
+    at("readOnly").hidden = !index.readOnly;
+    const button = /** @type {HTMLButtonElement} */ (at("reindex"));
+    button.disabled = state === "indexing" || state === "starting";
+  }
+
+  /** @param {import("../engine/protocol.ts").LastCompletion | null} last */
+  function showLast(last) {
+    write("total", last === null ? NONE : time(last.totalMs));
+    write("ttft", last === null ? NONE : time(last.ttftMs));
+    write("lastMode", last === null ? NONE : MODE_NAMES[last.mode]);
+    write("reason", last === null ? "none yet" : last.reason === undefined ? "offered" : `nothing: ${words(last.reason)}`);
+    /** @type {HTMLButtonElement} */ (at("explain")).disabled = last === null;
+  }
+})();
