@@ -48,9 +48,14 @@ export interface Workspace {
   readonly problems: readonly Problem[];
   readonly isReadOnly: boolean;
   stats(): StoreStats;
+  /** Whether the index holds that file. */
+  has(path: string): boolean;
   index(options?: IndexOptions): Promise<IndexReport>;
   /** Saves, watcher events and unsaved buffers. */
-  update(changes: { readonly changed: readonly SourceFile[]; readonly removed: readonly string[] }, signal?: AbortSignal): Promise<void>;
+  update(
+    changes: { readonly changed: readonly SourceFile[]; readonly removed: readonly string[] },
+    signal?: AbortSignal,
+  ): Promise<void>;
   complete(cursor: Cursor, options: CompleteOptions, signal?: AbortSignal): Promise<Completion>;
   close(): void;
 }
@@ -60,7 +65,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const pack = await openPack(await findPack(settings.pack, options.packsDir));
   const { manifest } = pack;
   if (manifest.chunking.version !== CHUNKER_VERSION) {
-    throw new EngineError("PACK_INCOMPATIBLE", `${manifest.id} wants chunker ${manifest.chunking.version}, this is ${CHUNKER_VERSION}`);
+    throw new EngineError(
+      "PACK_INCOMPATIBLE",
+      `${manifest.id} wants chunker ${manifest.chunking.version}, this is ${CHUNKER_VERSION}`,
+    );
   }
   const tokenizerFile = join(pack.dir, manifest.tokenizer.file);
   const tokenizer = await loadTokenizer(tokenizerFile);
@@ -69,8 +77,18 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     data: { packDir: pack.dir, providers: settings["execution.providers"], threads: settings["execution.threads"] },
     schedule: new Schedule(),
   });
-  const chunker = await startChunker({ workerUrl: options.workers.chunker, tokenizerFile, maxTokens: manifest.chunking.maxTokens });
-  const withoutIndex = { manifest, tokenizer, models, pseudoTokensOf: () => new Map<number, Float32Array>(), recent: new RecentCompletions() };
+  const chunker = await startChunker({
+    workerUrl: options.workers.chunker,
+    tokenizerFile,
+    maxTokens: manifest.chunking.maxTokens,
+  });
+  const withoutIndex = {
+    manifest,
+    tokenizer,
+    models,
+    pseudoTokensOf: () => new Map<number, Float32Array>(),
+    recent: new RecentCompletions(),
+  };
   return {
     pack,
     tokenizer,
@@ -102,7 +120,10 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     vectorDim: manifest.encoder.vectorDim,
     pseudoLength: manifest.projector.perNode * manifest.projector.readerDim,
   });
-  const { retrievers, problems: ofRetrievers } = await loadRetrievers(settings["retrieval.retrievers"], { store, models });
+  const { retrievers, problems: ofRetrievers } = await loadRetrievers(settings["retrieval.retrievers"], {
+    store,
+    models,
+  });
   const indexer = createIndexer({ root, store, chunker, models, branching: manifest.fuser.branching, settings });
   const recent = new RecentCompletions();
   const deps = {
@@ -120,6 +141,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
       return store.readOnly;
     },
     stats: () => store.stats(),
+    has: (path) => store.nodeAt(path, "file") !== undefined,
     index: (how) => becomeWriter(store, () => indexer.index(how)),
     update: async (changes, signal) => {
       await becomeWriter(store, () => indexer.update(changes, signal));
@@ -141,5 +163,8 @@ function fingerprintOf(pack: Pack): { chunker: number; pack: string } {
   const hashes = [manifest.encoder.file, manifest.fuser.file, manifest.projector.file, manifest.tokenizer.file].map(
     (file) => manifest.files[file]?.sha256.slice(0, 16) ?? "",
   );
-  return { chunker: manifest.chunking.version, pack: `${manifest.id}@${manifest.version}:${manifest.chunking.maxTokens}:${hashes.join(":")}` };
+  return {
+    chunker: manifest.chunking.version,
+    pack: `${manifest.id}@${manifest.version}:${manifest.chunking.maxTokens}:${hashes.join(":")}`,
+  };
 }

@@ -47,12 +47,15 @@ export const ENGINE_ERRORS = {
   STORE_LOCKED: { action: "Close the other window that has this workspace open, or wait.", retry: true },
   STORE_CORRUPT: { action: "Run “Precis: Re-index Workspace”; the index is rebuilt from your files.", retry: true },
   STORE_UNWRITABLE: { action: "Free disk space or choose another folder with --store.", retry: true },
-  PROVIDER_FAILED: { action: "Set precis.execution.providers to [\"cpu\"].", retry: false },
+  PROVIDER_FAILED: { action: 'Set precis.execution.providers to ["cpu"].', retry: false },
   WORKER_FAILED: { action: "The engine restarts its worker; report the log if it happens again.", retry: true },
   WORKSPACE_MISSING: { action: "Give a folder that exists and can be read.", retry: false },
   FILE_MISSING: { action: "Give a file that exists and can be read.", retry: false },
   POSITION_INVALID: { action: "Lines and columns start at 1; give a position inside the file.", retry: false },
-  TASKS_INVALID: { action: "Each line of the tasks file must be a JSON object with task_id, repo, path, line, target.", retry: false },
+  TASKS_INVALID: {
+    action: "Each line of the tasks file must be a JSON object with task_id, repo, path, line, target.",
+    retry: false,
+  },
   NODE_TOO_OLD: { action: "Use Node 22 or newer; `npm install` in the checkout brings Node 24.", retry: false },
   USAGE: { action: "See `precis --help`.", retry: false },
 } as const satisfies Record<string, { action: string; retry: boolean }>;

@@ -25,7 +25,12 @@ export interface EngineStatus {
   readonly mode: "none" | "full" | "compressed";
   /** 0–100 while indexing, 100 otherwise. */
   readonly percent: number;
-  readonly pack: { readonly id: string; readonly version: string; readonly title: string; readonly modes: readonly string[] } | null;
+  readonly pack: {
+    readonly id: string;
+    readonly version: string;
+    readonly title: string;
+    readonly modes: readonly string[];
+  } | null;
   readonly index: {
     readonly files: number;
     readonly chunks: number;

@@ -79,7 +79,10 @@ function takeText(
   return { used, ids };
 }
 
-function takePseudoTokens(candidates: readonly Candidate[], deps: AssembleDeps): { used: Candidate[]; data: Float32Array } {
+function takePseudoTokens(
+  candidates: readonly Candidate[],
+  deps: AssembleDeps,
+): { used: Candidate[]; data: Float32Array } {
   const { projector, prompt } = deps.manifest;
   const width = projector.perNode * projector.readerDim;
   const nodes = Math.floor(prompt.budget.pseudoTokens / projector.perNode);

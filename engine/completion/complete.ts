@@ -50,7 +50,12 @@ const LEVELS_OF: Readonly<Record<Mode, readonly Level[]>> = {
   compressed: ["chunk", "file", "directory", "repository"],
 };
 
-export async function complete(cursor: Cursor, options: CompleteOptions, deps: CompleteDeps, signal?: AbortSignal): Promise<Completion> {
+export async function complete(
+  cursor: Cursor,
+  options: CompleteOptions,
+  deps: CompleteDeps,
+  signal?: AbortSignal,
+): Promise<Completion> {
   const { mode, maxLines } = options;
   const { manifest, tokenizer } = deps;
   const trace = new Trace();
@@ -69,7 +74,9 @@ export async function complete(cursor: Cursor, options: CompleteOptions, deps: C
   try {
     const { candidates, problems } = await trace.time("retrieve", () => candidatesFor(prompt, mode, deps, signal));
     const assembled = await trace.time("assemble", () => assemble(prompt, candidates, mode, deps));
-    const { text: raw, generation } = await trace.time("generate", () => generate(assembled.input, maxLines, deps, signal));
+    const { text: raw, generation } = await trace.time("generate", () =>
+      generate(assembled.input, maxLines, deps, signal),
+    );
     trace.note("raw", raw);
     trace.note("ended", generation.end);
     trace.note("reusedTokens", generation.reusedTokens);

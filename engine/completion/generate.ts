@@ -15,7 +15,12 @@ export interface Generated {
   readonly generation: Generation;
 }
 
-export async function generate(input: ReaderInput, maxLines: number, deps: GenerateDeps, signal?: AbortSignal): Promise<Generated> {
+export async function generate(
+  input: ReaderInput,
+  maxLines: number,
+  deps: GenerateDeps,
+  signal?: AbortSignal,
+): Promise<Generated> {
   const { models, tokenizer, manifest } = deps;
   const generation = await models.generate(
     input,

@@ -71,7 +71,9 @@ function cutToLines(offer: Offer, around: Surroundings): Offer {
 /** The reader may write a line's indentation again although the cursor already stands behind it. */
 function dropDoubledIndentation(offer: Offer, around: Surroundings): Offer {
   if (around.lineBefore === "" || around.lineBefore.trim() !== "") return offer;
-  return offer.text.startsWith(around.lineBefore) ? { ...offer, text: offer.text.slice(around.lineBefore.length) } : offer;
+  return offer.text.startsWith(around.lineBefore)
+    ? { ...offer, text: offer.text.slice(around.lineBefore.length) }
+    : offer;
 }
 
 /** Only whole lines count, and a lone bracket may well be needed twice. */

@@ -29,7 +29,11 @@ const LEFT_STEP_LINES = 8;
 /** No token of code is longer on average; bounds what is tokenised to find the cut. */
 const MAX_CHARS_PER_TOKEN = 8;
 
-export function buildPrompt(cursor: Cursor, budget: PromptBudget, countTokens: (text: string) => number): Prompt | NoCompletion {
+export function buildPrompt(
+  cursor: Cursor,
+  budget: PromptBudget,
+  countTokens: (text: string) => number,
+): Prompt | NoCompletion {
   const { path, text, offset } = cursor;
   if (offset < 0 || offset > text.length) return { reason: "cursor-past-end" };
   const before = text.slice(0, offset);

@@ -1,0 +1,114 @@
+#!/usr/bin/env node
+// The engine without an editor. JSON on stdout is a contract; words go to stderr. Exit: 0 done, 1 failed, 2 wrong usage.
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { completeCommand, evalCommand, indexCommand } from "./cliCommands.ts";
+import { chunksCommand, doctorCommand, lspCommand, packsListCommand, packsVerifyCommand } from "./cliTools.ts";
+import { MODES, type Mode } from "./domain.ts";
+import { EngineError, messageOf } from "./errors.ts";
+import { installationOf } from "./installation.ts";
+import { relaunchIfTooOld } from "./relaunch.ts";
+
+const installation = installationOf(import.meta.url);
+
+function wholeNumber(value: string): number {
+  const parsed = Number(value);
+  if (!Number.isInteger(parsed) || parsed < 0) throw new InvalidArgumentError("not a whole number");
+  return parsed;
+}
+
+function modeList(value: string): Mode[] {
+  return value.split(",").map((name) => {
+    const mode = MODES.find((known) => known === name.trim());
+    if (mode === undefined) throw new InvalidArgumentError(`modes are ${MODES.join(", ")}`);
+    return mode;
+  });
+}
+
+function buildProgram(): Command {
+  const program = new Command("precis")
+    .description("Repository-aware code completion on your own machine.")
+    .exitOverride()
+    .showHelpAfterError();
+  const json = () => new Option("--json", "print JSON on stdout");
+  const store = () => new Option("--store <dir>", "folder for the stores; your cache folder when absent");
+  const pack = () => new Option("--pack <pack>", "bundled pack's name or a pack folder").default("auto");
+
+  program
+    .command("index <dir>")
+    .description("build or refresh the index of a folder")
+    .option("--force", "start from nothing")
+    .addOption(store())
+    .addOption(pack())
+    .addOption(json())
+    .action((dir, options) => indexCommand(installation, dir, options));
+  program
+    .command("complete <file:line:column>")
+    .description("one completion; lines and columns count from 1, columns in UTF-16 code units")
+    .option("--workspace <dir>", "workspace folder; the enclosing git root when absent")
+    .addOption(new Option("--mode <mode>", "what the reader sees").choices(MODES).default("full"))
+    .option("--max-lines <n>", "most lines", wholeNumber, 1)
+    .option("--explain", "print the readable account of the request")
+    .addOption(store())
+    .addOption(pack())
+    .addOption(json())
+    .action((position, options) => completeCommand(installation, position, options));
+  program
+    .command("eval <tasks>")
+    .description("RepoEval line completion: EM and ES per mode")
+    .requiredOption("--repos <dir>", "folder that holds the repositories")
+    .option("--modes <list>", "modes, separated by commas", modeList, [...MODES])
+    .option("--limit <n>", "at most this many tasks", wholeNumber)
+    .option("--seed <n>", "seed of the draw for --limit", wholeNumber, 0)
+    .option("--origin <prefix>", "only tasks whose origin starts so, such as made or published")
+    .option("--out <file>", "one JSON row a task and mode")
+    .addOption(store())
+    .addOption(pack())
+    .addOption(json())
+    .action((tasks, options) => evalCommand(installation, tasks, options));
+  program
+    .command("chunks <dir>")
+    .description("the chunks of a folder as JSON lines, as training reads them")
+    .addOption(pack())
+    .action((dir, options) => chunksCommand(installation, dir, options));
+  program
+    .command("doctor")
+    .description("check this installation")
+    .addOption(pack())
+    .addOption(json())
+    .action((options) => doctorCommand(installation, options));
+  const packs = program.command("packs").description("model packs");
+  packs
+    .command("list")
+    .description("bundled packs")
+    .addOption(json())
+    .action((options) => packsListCommand(installation, options));
+  packs
+    .command("verify [pack]")
+    .description("manifest, every sha256, parity samples")
+    .addOption(json())
+    .action((name, options) => packsVerifyCommand(installation, name ?? "auto", options));
+  program
+    .command("lsp")
+    .description("language server for any editor")
+    .option("--stdio", "speak over standard input and output (the only way)")
+    .action(() => lspCommand(installation));
+  return program;
+}
+
+/** Exit status of the process. */
+async function run(argv: readonly string[]): Promise<number> {
+  try {
+    await buildProgram().parseAsync(argv);
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if (error instanceof EngineError) {
+      process.stderr.write(`${error.message}\n${error.action}\n`);
+      return error.code === "USAGE" ? 2 : 1;
+    }
+    process.stderr.write(`unexpected: ${error instanceof Error ? error.stack : messageOf(error)}\n`);
+    return 1;
+  }
+}
+
+if (!relaunchIfTooOld(import.meta.url)) process.exitCode = await run(process.argv);

@@ -1,0 +1,242 @@
+// index, complete, eval: the commands that open a workspace.
+import { createWriteStream } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { finished } from "node:stream/promises";
+import envPaths from "env-paths";
+import { parseSettings, type Settings } from "./config.ts";
+import type { Mode } from "./domain.ts";
+import { type Engine, startEngine, type Workspace } from "./engine.ts";
+import { EngineError, errnoOf, messageOf, type Problem } from "./errors.ts";
+import { drawTasks, type EvalReport, evaluate, readTasks } from "./evaluate.ts";
+import { explain } from "./explain.ts";
+import { type Installation, storeDirOf } from "./installation.ts";
+
+interface Common {
+  readonly store?: string;
+  readonly pack: string;
+  readonly json?: boolean;
+}
+
+/** `DIR/index.db`'s folder for a workspace: under --store or the user's cache, never in the workspace. */
+export function storeParent(given: string | undefined): string {
+  return given === undefined ? envPaths("precis", { suffix: "" }).cache : resolve(given);
+}
+
+export function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Opens the engine, runs `work`, closes it whatever happens. */
+export async function withEngine<T>(
+  installation: Installation,
+  pack: string,
+  work: (engine: Engine, settings: Settings) => Promise<T>,
+): Promise<T> {
+  const settings: Settings = { ...parseSettings({}).settings, pack };
+  const engine = await startEngine({ packsDir: installation.packsDir, settings, workers: installation.workers });
+  sayProblems(engine.problems);
+  try {
+    return await work(engine, settings);
+  } finally {
+    await engine.close();
+  }
+}
+
+function sayProblems(problems: readonly Problem[]): void {
+  for (const { code, path, detail } of problems) say(`${code}: ${path === undefined ? "" : `${path}: `}${detail}`);
+}
+
+async function openFolder(
+  engine: Engine,
+  settings: Settings,
+  dir: string,
+  store: string | undefined,
+): Promise<Workspace> {
+  const root = resolve(dir);
+  const isFolder = await stat(root).then(
+    (found) => found.isDirectory(),
+    (error: unknown) => {
+      throw new EngineError("WORKSPACE_MISSING", `${root}: ${messageOf(error)}`, { cause: error });
+    },
+  );
+  if (!isFolder) throw new EngineError("WORKSPACE_MISSING", `${root} is not a folder`);
+  const workspace = await engine.openWorkspace({ root, storeDir: storeDirOf(storeParent(store), root), settings });
+  sayProblems(workspace.problems);
+  return workspace;
+}
+
+export async function indexCommand(
+  installation: Installation,
+  dir: string,
+  options: Common & { force?: boolean },
+): Promise<void> {
+  await withEngine(installation, options.pack, async (engine, settings) => {
+    const workspace = await openFolder(engine, settings, dir, options.store);
+    try {
+      const onProgress = progressLine();
+      const { problems, ...report } = await workspace.index({ force: options.force ?? false, onProgress });
+      sayProblems(problems.filter(({ code }) => code !== "PARSE_FALLBACK"));
+      if (options.json) return print(JSON.stringify(report));
+      print(`${report.files} files, ${report.chunks} chunks, ${report.nodes} nodes in ${report.seconds.toFixed(1)} s`);
+      print(
+        `embedded ${report.embedded}, reused ${report.reused}, fused ${report.fused}; ${(report.dbBytes / 1e6).toFixed(1)} MB`,
+      );
+      for (const [reason, n] of Object.entries(report.skipped)) print(`skipped ${n}: ${reason}`);
+    } finally {
+      workspace.close();
+    }
+  });
+}
+
+/** On a terminal one line that is rewritten; nothing where the output is kept. */
+function progressLine(): (progress: { filesDone: number; filesTotal: number }) => void {
+  if (!process.stderr.isTTY) return () => {};
+  return ({ filesDone, filesTotal }) => {
+    process.stderr.write(`\r${filesDone} / ${filesTotal} files${filesDone === filesTotal ? "\n" : ""}`);
+  };
+}
+
+interface CompleteOptions extends Common {
+  readonly workspace?: string;
+  readonly mode: Mode;
+  readonly maxLines: number;
+  readonly explain?: boolean;
+}
+
+export async function completeCommand(
+  installation: Installation,
+  position: string,
+  options: CompleteOptions,
+): Promise<void> {
+  const { file, line, column } = parsePosition(position);
+  const text = await readText(file);
+  const offset = offsetOf(text, line, column, position);
+  const root = options.workspace === undefined ? await gitRootOf(file) : resolve(options.workspace);
+  await withEngine(installation, options.pack, async (engine, settings) => {
+    const workspace = await openFolder(engine, settings, root, options.store);
+    try {
+      await workspace.index();
+      const path = relative(root, file).split(sep).join("/");
+      const completion = await workspace.complete(
+        { path, text, offset },
+        { mode: options.mode, maxLines: options.maxLines },
+      );
+      if (options.explain) return print(explain({ path, line, column, completion }));
+      const { trace: _trace, problems, replaceRight: _replaceRight, candidates, ...facts } = completion;
+      sayProblems(problems);
+      if (!options.json)
+        return print(completion.reason === undefined ? completion.text : `(nothing: ${completion.reason})`);
+      const flat = candidates.map(({ node, score, retriever }) => ({
+        path: node.path,
+        level: node.level,
+        start: node.start,
+        end: node.end,
+        score,
+        retriever,
+      }));
+      print(JSON.stringify({ ...facts, candidates: flat }));
+    } finally {
+      workspace.close();
+    }
+  });
+}
+
+function parsePosition(position: string): { file: string; line: number; column: number } {
+  const [, file, line, column] = /^(.+):(\d+):(\d+)$/.exec(position) ?? [];
+  if (file === undefined) throw new EngineError("USAGE", `${position} is not FILE:LINE:COLUMN`);
+  return { file: resolve(file), line: Number(line), column: Number(column) };
+}
+
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new EngineError("FILE_MISSING", `${file}: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function offsetOf(text: string, line: number, column: number, position: string): number {
+  const lines = text.split("\n");
+  const found = lines[line - 1];
+  if (found === undefined) throw new EngineError("POSITION_INVALID", `${position}: the file has ${lines.length} lines`);
+  const width = found.replace(/\r$/, "").length;
+  if (column < 1 || column > width + 1)
+    throw new EngineError("POSITION_INVALID", `${position}: columns of that line are 1 to ${width + 1}`);
+  return lines.slice(0, line - 1).reduce((sum, before) => sum + before.length + 1, 0) + column - 1;
+}
+
+/** The nearest folder above with a `.git`; the file's own folder when there is none. */
+async function gitRootOf(file: string): Promise<string> {
+  for (let dir = dirname(file); ; dir = dirname(dir)) {
+    try {
+      await stat(join(dir, ".git"));
+      return dir;
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno !== "ENOENT" && errno !== "ENOTDIR") throw error;
+    }
+    if (dir === dirname(dir)) return dirname(file);
+  }
+}
+
+interface EvalOptions extends Common {
+  readonly repos: string;
+  readonly modes: Mode[];
+  readonly limit?: number;
+  readonly seed: number;
+  readonly origin?: string;
+  readonly out?: string;
+}
+
+export async function evalCommand(installation: Installation, tasksFile: string, options: EvalOptions): Promise<void> {
+  const { origin, limit = Number.POSITIVE_INFINITY } = options;
+  const matching = (await readTasks(tasksFile)).filter(
+    (task) => origin === undefined || task.origin?.startsWith(origin),
+  );
+  const tasks = drawTasks(matching, limit, options.seed);
+  if (tasks.length === 0) throw new EngineError("TASKS_INVALID", `${tasksFile} has no task to run`);
+  const out = options.out === undefined ? undefined : createWriteStream(options.out);
+  const report = await withEngine(installation, options.pack, (engine, settings) => {
+    say(settingOf(engine, tasks.length));
+    return evaluate(engine, tasks, {
+      reposDir: resolve(options.repos),
+      modes: options.modes,
+      storeParent: storeParent(options.store),
+      settings,
+      onRow: (row) => out?.write(`${JSON.stringify(row)}\n`),
+      onProgress: (done, total) => {
+        if (done % 50 === 0) say(`${done} / ${total} tasks`);
+      },
+    });
+  });
+  if (out !== undefined) {
+    out.end();
+    await finished(out);
+  }
+  print(options.json ? JSON.stringify(report) : tableOf(report));
+}
+
+/** What every table must name: pack, budgets, n. */
+function settingOf(engine: Engine, n: number): string {
+  const { id, version, prompt } = engine.pack.manifest;
+  const { left, right, context, pseudoTokens } = prompt.budget;
+  return `${id} ${version}, ${prompt.order}, left ${left} / right ${right} tokens, retrieved text ≤ ${context} tokens or K = ${pseudoTokens}, n = ${n}`;
+}
+
+function tableOf(report: EvalReport): string {
+  const rows = Object.entries(report.modes).map(
+    ([mode, s]) =>
+      `${mode.padEnd(12)}${String(s.n).padStart(6)}${s.em.toFixed(2).padStart(9)}${s.es.toFixed(2).padStart(9)}${s.ttftP50Ms.toFixed(0).padStart(11)}${s.ttftP95Ms.toFixed(0).padStart(11)}${s.totalP50Ms.toFixed(0).padStart(12)}${s.promptTokensMean.toFixed(0).padStart(9)}`,
+  );
+  const pairs = Object.entries(report.paired).map(
+    ([name, d]) =>
+      `${name.padEnd(18)} EM ${d.em >= 0 ? "+" : ""}${d.em.toFixed(2)} (p ${d.emP.toFixed(4)}), ES ${d.es >= 0 ? "+" : ""}${d.es.toFixed(2)} (p ${d.esP.toFixed(4)}), TTFT × ${d.ttftRatio.toFixed(2)}`,
+  );
+  const head = `${"mode".padEnd(12)}${"n".padStart(6)}${"EM %".padStart(9)}${"ES %".padStart(9)}${"TTFT p50".padStart(11)}${"TTFT p95".padStart(11)}${"total p50".padStart(12)}${"prompt".padStart(9)}`;
+  return [head, ...rows, "", ...pairs].join("\n");
+}

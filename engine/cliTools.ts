@@ -1,0 +1,73 @@
+// doctor, packs, chunks, lsp: the commands about the installation itself.
+import { createConnection, ProposedFeatures } from "vscode-languageserver/node";
+import { print, storeParent, withEngine } from "./cliCommands.ts";
+import { doctor } from "./doctor.ts";
+import { exportChunks } from "./indexing/exportChunks.ts";
+import { checkParity } from "./infer/parity.ts";
+import type { Installation } from "./installation.ts";
+import { LanguageServer } from "./languageServer.ts";
+import { findPack, listPacks, openPack, verifyPack } from "./pack/pack.ts";
+
+export async function doctorCommand(
+  installation: Installation,
+  options: { json?: boolean; pack: string },
+): Promise<void> {
+  const report = await doctor(installation, storeParent(undefined), options.pack);
+  if (options.json) print(JSON.stringify(report));
+  else
+    for (const { name, ok, detail, fix } of report.checks)
+      print(`${ok ? "ok  " : "FAIL"} ${name}: ${detail}${fix === undefined ? "" : `\n     ${fix}`}`);
+  process.exitCode = report.ok ? 0 : 1;
+}
+
+export async function packsListCommand(installation: Installation, options: { json?: boolean }): Promise<void> {
+  const packs = [];
+  for (const name of await listPacks(installation.packsDir)) {
+    const { dir, manifest } = await openPack(await findPack(name, installation.packsDir));
+    const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
+    packs.push({
+      id: manifest.id,
+      version: manifest.version,
+      title: manifest.title,
+      licence: manifest.licence,
+      modes: manifest.modes,
+      bytes,
+      dir,
+    });
+  }
+  if (options.json) return print(JSON.stringify({ packs }));
+  for (const pack of packs)
+    print(`${pack.id} ${pack.version}  ${(pack.bytes / 1e6).toFixed(1)} MB  ${pack.licence}  ${pack.title}`);
+}
+
+export async function packsVerifyCommand(
+  installation: Installation,
+  name: string,
+  options: { json?: boolean },
+): Promise<void> {
+  const pack = await verifyPack(await findPack(name, installation.packsDir));
+  const { samples, worst } = await checkParity(pack, ["cpu"]);
+  const { id, version, files } = pack.manifest;
+  if (options.json)
+    return print(
+      JSON.stringify({ ok: true, id, version, files: Object.keys(files).length, parity: { samples, worst } }),
+    );
+  print(
+    `${id} ${version}: ${Object.keys(files).length} files have their sha256; ${samples} parity samples within tolerance`,
+  );
+}
+
+export async function chunksCommand(installation: Installation, dir: string, options: { pack: string }): Promise<void> {
+  await withEngine(installation, options.pack, async (engine) => {
+    for await (const row of exportChunks(dir, engine.chunker)) print(JSON.stringify(row));
+  });
+}
+
+/** Serves until the client ends the session. */
+export async function lspCommand(installation: Installation): Promise<void> {
+  const connection = createConnection(ProposedFeatures.all, process.stdin, process.stdout);
+  const server = new LanguageServer(connection, installation);
+  process.on("unhandledRejection", (error) => server.reportBug(error));
+  server.listen();
+  await new Promise<void>((resolve) => connection.onExit(resolve));
+}

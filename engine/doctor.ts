@@ -1,0 +1,101 @@
+// Is this installation able to work? Every check runs the real part; none stops the others.
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseSettings, type Settings } from "./config.ts";
+import { type Engine, startEngine } from "./engine.ts";
+import { EngineError, messageOf } from "./errors.ts";
+import { checkParity } from "./infer/parity.ts";
+import type { Installation } from "./installation.ts";
+import { findPack, verifyPack } from "./pack/pack.ts";
+
+export interface Check {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+  /** What the person can do; absent when ok. */
+  readonly fix?: string;
+}
+
+export interface DoctorReport {
+  readonly ok: boolean;
+  readonly checks: readonly Check[];
+}
+
+const SAMPLE = "def area(width, height):\n    return width * height\n\n\nclass Box:\n    def volume(self):\n        ";
+
+export async function doctor(installation: Installation, cacheDir: string, pack = "auto"): Promise<DoctorReport> {
+  const settings: Settings = { ...parseSettings({}).settings, pack };
+  const checks: Check[] = [];
+  const check = async <T>(name: string, work: () => Promise<{ detail: string; value: T }>): Promise<T | undefined> => {
+    try {
+      const { detail, value } = await work();
+      checks.push({ name, ok: true, detail });
+      return value;
+    } catch (error) {
+      const fix = error instanceof EngineError ? error.action : "Report this with the detail above.";
+      checks.push({ name, ok: false, detail: messageOf(error), fix });
+      return undefined;
+    }
+  };
+
+  await check("node", async () => {
+    if (Number(process.versions.modules) < 127) throw new EngineError("NODE_TOO_OLD", `Node ${process.versions.node}`);
+    return { detail: `Node ${process.versions.node}, ${process.platform}-${process.arch}`, value: undefined };
+  });
+  await check("cache folder", async () => {
+    await mkdir(cacheDir, { recursive: true });
+    const probe = join(cacheDir, `.probe-${process.pid}`);
+    await writeFile(probe, "");
+    await rm(probe);
+    return { detail: cacheDir, value: undefined };
+  });
+  await check("pack", async () => {
+    const { manifest } = await verifyPack(await findPack(settings.pack, installation.packsDir));
+    return { detail: `${manifest.id} ${manifest.version}, every file has its sha256`, value: undefined };
+  });
+  const engine = await check("models", async () => {
+    const started = await startEngine({ packsDir: installation.packsDir, settings, workers: installation.workers });
+    return {
+      detail: `${Object.keys(started.pack.manifest.files).length} files, four models opened in a worker`,
+      value: started,
+    };
+  });
+  if (engine !== undefined) {
+    await check("parity", async () => {
+      const { samples, worst } = await checkParity(engine.pack, settings["execution.providers"]);
+      return {
+        detail: `${samples} samples, largest difference ${(100 * worst).toFixed(0)} % of its tolerance`,
+        value: undefined,
+      };
+    });
+    await check("index and completion", async () => ({
+      detail: await tryWorkspace(engine, settings),
+      value: undefined,
+    }));
+    await engine.close();
+  }
+  return { ok: checks.every(({ ok }) => ok), checks };
+}
+
+/** A workspace of two files in a temporary folder: parser, store, vectors, text search and reader in one pass. */
+async function tryWorkspace(engine: Engine, settings: Settings): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), "precis-doctor-"));
+  try {
+    const root = join(dir, "workspace");
+    await mkdir(root);
+    await writeFile(join(root, "shapes.py"), SAMPLE);
+    await writeFile(join(root, "main.py"), "from shapes import Box\n");
+    const workspace = await engine.openWorkspace({ root, storeDir: join(dir, "store"), settings });
+    try {
+      const report = await workspace.index();
+      const cursor = { path: "main.py", text: SAMPLE, offset: SAMPLE.length };
+      const completion = await workspace.complete(cursor, { mode: "full", maxLines: 1 });
+      return `${report.files} files, ${report.chunks} chunks; first token after ${completion.timings.ttftMs.toFixed(0)} ms`;
+    } finally {
+      workspace.close();
+    }
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,26 @@
+// Where the parts of this installation lie: beside the bundle in dist/, or in the source tree.
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export interface Installation {
+  readonly packsDir: string;
+  readonly workers: { readonly inference: URL; readonly chunker: URL };
+}
+
+/** `entry` is the `import.meta.url` of `main` or `cli`; both lie one level below the installation's root. */
+export function installationOf(entry: string): Installation {
+  const isSource = entry.endsWith(".ts");
+  return {
+    packsDir: fileURLToPath(new URL("../packs", entry)),
+    workers: {
+      inference: new URL(isSource ? "./infer/inferWorker.ts" : "./inferWorker.js", entry),
+      chunker: new URL(isSource ? "./indexing/chunkWorker.ts" : "./chunkWorker.js", entry),
+    },
+  };
+}
+
+/** One folder per workspace root under `parent`. */
+export function storeDirOf(parent: string, root: string): string {
+  return join(parent, createHash("sha256").update(root).digest("hex").slice(0, 16));
+}
