@@ -1,0 +1,61 @@
+// Thread entry: file texts in, chunks out, so that parsing never holds up the protocol's thread. One file at a time, in
+// the order of arrival. A parser that dies takes this thread with it; `chunker.ts` starts another.
+import { parentPort, workerData } from "node:worker_threads";
+import type { Chunk } from "../domain.ts";
+import { messageOf, type Problem } from "../errors.ts";
+import { loadTokenizer } from "../infer/tokenizer.ts";
+import { type LanguagePaths, loadLanguages } from "../languages/languages.ts";
+import { chunk } from "./chunk.ts";
+
+export interface ChunkWorkerData {
+  readonly tokenizerFile: string;
+  readonly maxTokens: number;
+  readonly languages: LanguagePaths | undefined;
+}
+
+export interface ChunkRequest {
+  readonly id: number;
+  readonly path: string;
+  readonly text: string;
+  /** False once parsing this file has killed a worker. */
+  readonly isParsed: boolean;
+}
+
+export type ChunkReply =
+  | { readonly kind: "ready"; readonly extensions: readonly string[] }
+  | { readonly kind: "failed"; readonly detail: string }
+  | { readonly kind: "chunks"; readonly id: number; readonly chunks: Chunk[]; readonly problems: Problem[] };
+
+/** Rows that come again, such as imports and `return`s, are counted once. */
+const REMEMBERED_ROWS = 100_000;
+
+async function serve(data: ChunkWorkerData, reply: (message: ChunkReply) => void): Promise<void> {
+  try {
+    const tokenizer = await loadTokenizer(data.tokenizerFile);
+    const languages = await loadLanguages(data.languages);
+    const countTokens = remember((text) => tokenizer.encode(text).length);
+    parentPort?.on("message", ({ id, path, text, isParsed }: ChunkRequest) => {
+      const language = isParsed ? languages.forPath(path) : undefined;
+      const { chunks, problems } = chunk(text, language, countTokens, data.maxTokens);
+      reply({ kind: "chunks", id, chunks, problems: problems.map((problem) => ({ ...problem, path })) });
+    });
+    reply({ kind: "ready", extensions: languages.all.flatMap((language) => language.extensions) });
+  } catch (error) {
+    reply({ kind: "failed", detail: messageOf(error) });
+  }
+}
+
+function remember(count: (text: string) => number): (text: string) => number {
+  const known = new Map<string, number>();
+  return (text) => {
+    const before = known.get(text);
+    if (before !== undefined) return before;
+    const tokens = count(text);
+    if (known.size >= REMEMBERED_ROWS) known.clear();
+    known.set(text, tokens);
+    return tokens;
+  };
+}
+
+const port = parentPort;
+if (port !== null) void serve(workerData as ChunkWorkerData, (message) => port.postMessage(message));

@@ -1,0 +1,157 @@
+// The main thread's side of `chunkWorker.ts`: file -> chunks. A file that kills the worker is cut without parsing by the
+// next one; a file that kills that too gives no chunks. Both are problems, never an error.
+import { extname } from "node:path";
+import { Worker } from "node:worker_threads";
+import type { Chunk, SourceFile } from "../domain.ts";
+import { EngineError, messageOf, type Problem } from "../errors.ts";
+import type { LanguagePaths } from "../languages/languages.ts";
+import type { ChunkReply, ChunkRequest, ChunkWorkerData } from "./chunkWorker.ts";
+
+export interface ChunkerOptions {
+  /** `chunkWorker.js` beside the bundle, or `chunkWorker.ts` in the sources. */
+  readonly workerUrl: URL;
+  /** The pack's `tokenizer.json`. */
+  readonly tokenizerFile: string;
+  /** The pack's `chunking.maxTokens`. */
+  readonly maxTokens: number;
+  /** Where queries and grammars lie, when not where `languages.ts` expects them. */
+  readonly languages?: LanguagePaths;
+}
+
+export interface Chunked {
+  readonly chunks: readonly Chunk[];
+  readonly problems: readonly Problem[];
+}
+
+export interface Chunker {
+  /** Whether a language's query claims the file. */
+  supports(path: string): boolean;
+  chunk(file: SourceFile, signal?: AbortSignal): Promise<Chunked>;
+  close(): Promise<void>;
+}
+
+interface Job {
+  readonly request: ChunkRequest;
+  readonly resolve: (chunked: Chunked) => void;
+  readonly reject: (reason: unknown) => void;
+  /** Drops the abort listener. */
+  readonly settle: () => void;
+}
+
+export async function startChunker(options: ChunkerOptions): Promise<Chunker> {
+  const client = new ChunkerClient(options);
+  await client.start();
+  return client;
+}
+
+class ChunkerClient implements Chunker {
+  readonly #options: ChunkerOptions;
+  /** In the order the worker takes them: the first is the one it is at. */
+  readonly #jobs = new Map<number, Job>();
+  #extensions: ReadonlySet<string> = new Set();
+  #worker: Worker | undefined;
+  #nextId = 1;
+  #isClosed = false;
+
+  constructor(options: ChunkerOptions) {
+    this.#options = options;
+  }
+
+  start(): Promise<void> {
+    const { workerUrl, tokenizerFile, maxTokens, languages } = this.#options;
+    const data: ChunkWorkerData = { tokenizerFile, maxTokens, languages };
+    const worker = new Worker(workerUrl, { workerData: data });
+    this.#worker = worker;
+    return new Promise((resolve, reject) => {
+      const fail = (detail: string) => {
+        reject(new EngineError("WORKER_FAILED", `the chunk worker did not start: ${detail}`));
+      };
+      let lastError = "";
+      worker.on("message", (message: ChunkReply) => {
+        if (message.kind === "ready") {
+          this.#extensions = new Set(message.extensions);
+          resolve();
+        } else if (message.kind === "failed") {
+          fail(message.detail);
+          void worker.terminate();
+        } else {
+          this.#finish(message.id, { chunks: message.chunks, problems: message.problems });
+        }
+      });
+      worker.on("error", (error) => {
+        lastError = messageOf(error);
+      });
+      worker.on("exit", () => {
+        fail(lastError);
+        if (this.#worker === worker) this.#restart(lastError);
+      });
+    });
+  }
+
+  supports(path: string): boolean {
+    return this.#extensions.has(extname(path).toLowerCase());
+  }
+
+  chunk(file: SourceFile, signal?: AbortSignal): Promise<Chunked> {
+    signal?.throwIfAborted();
+    if (this.#isClosed) throw new EngineError("WORKER_FAILED", "the chunker is closed");
+    const id = this.#nextId++;
+    return new Promise((resolve, reject) => {
+      const onAbort = () => {
+        this.#jobs.delete(id);
+        reject(signal?.reason);
+      };
+      signal?.addEventListener("abort", onAbort, { once: true });
+      const settle = () => signal?.removeEventListener("abort", onAbort);
+      const request: ChunkRequest = { id, path: file.path, text: file.text, isParsed: true };
+      this.#jobs.set(id, { request, resolve, reject, settle });
+      this.#worker?.postMessage(request);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const worker = this.#worker;
+    this.#worker = undefined;
+    for (const job of this.#jobs.values()) {
+      job.settle();
+      job.reject(new EngineError("WORKER_FAILED", "the chunker was closed"));
+    }
+    this.#jobs.clear();
+    await worker?.terminate();
+  }
+
+  #finish(id: number, chunked: Chunked): void {
+    const job = this.#jobs.get(id);
+    this.#jobs.delete(id);
+    job?.settle();
+    job?.resolve(chunked);
+  }
+
+  /** The first job is the culprit: it is tried once more without parsing, then given up. The rest are sent again. */
+  #restart(detail: string): void {
+    const [culprit] = this.#jobs.values();
+    if (culprit !== undefined) {
+      const { request } = culprit;
+      const problem: Problem = { code: "PARSE_FALLBACK", detail: `the parser died: ${detail}`, path: request.path };
+      if (!request.isParsed) {
+        this.#finish(request.id, { chunks: [], problems: [problem] });
+      } else {
+        const resolve = (chunked: Chunked) =>
+          culprit.resolve({ chunks: chunked.chunks, problems: [problem, ...chunked.problems] });
+        this.#jobs.set(request.id, { ...culprit, request: { ...request, isParsed: false }, resolve });
+      }
+    }
+    this.start().catch((error: unknown) => {
+      // It started before; now it does not. Waiting files must hear of it.
+      for (const job of this.#jobs.values()) {
+        job.settle();
+        job.reject(error);
+      }
+      this.#jobs.clear();
+      this.#worker = undefined;
+      this.#isClosed = true;
+    });
+    for (const job of this.#jobs.values()) this.#worker?.postMessage(job.request);
+  }
+}

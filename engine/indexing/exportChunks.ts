@@ -1,0 +1,55 @@
+// A folder -> its chunks as JSON lines, as the engine would index them: what training reads (`precis chunks`).
+import type { Chunker } from "./chunker.ts";
+import { encoderText } from "./embed.ts";
+import { readSource } from "./readSource.ts";
+import { scan } from "./scan.ts";
+
+/** One line of the export. */
+export interface ExportedChunk {
+  readonly path: string;
+  readonly start: number;
+  readonly end: number;
+  readonly startLine: number;
+  readonly endLine: number;
+  readonly text: string;
+  readonly encoderText: string;
+  readonly tokens: number;
+  readonly kind: string;
+  readonly qualifiedName: string;
+  readonly signature: string;
+  readonly defines: readonly string[];
+  readonly references: readonly string[];
+  readonly imports: readonly string[];
+  readonly linearised: string;
+}
+
+/** Files sent ahead to the chunker while earlier ones are written. */
+const AHEAD = 16;
+
+export async function* chunksOf(
+  dir: string,
+  chunker: Chunker,
+  maxFileBytes: number,
+  signal?: AbortSignal,
+): AsyncGenerator<ExportedChunk> {
+  const waiting: Promise<ExportedChunk[]>[] = [];
+  const options = { root: dir, exclude: [], maxFileBytes, supports: (path: string) => chunker.supports(path) };
+  for await (const scanned of scan(options, signal)) {
+    if (!("file" in scanned)) continue;
+    const { file } = scanned;
+    waiting.push(
+      readSource(file, maxFileBytes).then(async (read) => {
+        if (!("file" in read)) return [];
+        const { chunks } = await chunker.chunk(read.file, signal);
+        return chunks.map(({ features, ...chunk }) => ({
+          path: file.path,
+          ...chunk,
+          encoderText: encoderText({ features, ...chunk }),
+          ...features,
+        }));
+      }),
+    );
+    if (waiting.length >= AHEAD) yield* (await waiting.shift()) ?? [];
+  }
+  for (const chunks of waiting) yield* await chunks;
+}

@@ -1,0 +1,122 @@
+// Workspace folder -> files worth indexing, in the order of their paths, and a reason for each one left out. Looks only
+// at names and sizes; `readSource.ts` reads. Links are never followed, so nothing is met twice or lies outside the root.
+import type { Stats } from "node:fs";
+import { lstat, readdir, realpath, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { EngineError, errnoOf, messageOf } from "../errors.ts";
+import { readIgnoreRules } from "./ignoreRules.ts";
+
+export type SkipReason =
+  | "ignored"
+  | "binary"
+  | "minified"
+  | "too-large"
+  | "secret"
+  | "unreadable"
+  | "not-utf8"
+  | "vanished"
+  | "symlink"
+  | "unsupported";
+
+export interface ScannedFile {
+  /** Relative to the root, with forward slashes. */
+  readonly path: string;
+  readonly absolutePath: string;
+  readonly size: number;
+  readonly mtimeMs: number;
+}
+
+export interface SkippedFile {
+  readonly path: string;
+  readonly reason: SkipReason;
+  readonly detail?: string;
+}
+
+export type Scanned = { readonly file: ScannedFile } | { readonly skipped: SkippedFile };
+
+export interface ScanOptions {
+  readonly root: string;
+  readonly exclude: readonly string[];
+  readonly maxFileBytes: number;
+  /** Whether some language claims the path. */
+  supports(path: string): boolean;
+}
+
+/** Files that hold keys by convention; their text is never read. */
+const SECRET_NAMES =
+  /^(\.env(\..+)?|\.netrc|\.pypirc|\.npmrc|\.htpasswd|id_(rsa|dsa|ecdsa|ed25519)|.+\.(pem|key|p12|pfx|jks|keystore|kdbx))$/i;
+
+export async function* scan(options: ScanOptions, signal?: AbortSignal): AsyncGenerator<Scanned> {
+  const root = await openRoot(options.root);
+  const rules = readIgnoreRules(root, options.exclude);
+  const folders = [""];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    signal?.throwIfAborted();
+    const found = await listFolder(join(root, folder));
+    if (found.error !== undefined) {
+      yield { skipped: { path: folder, reason: reasonOf(found.error), detail: messageOf(found.error) } };
+      continue;
+    }
+    const inner: string[] = [];
+    for (const entry of found.entries) {
+      const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+      if (entry.isSymbolicLink()) {
+        yield { skipped: { path, reason: "symlink" } };
+      } else if (rules.ignores(path, entry.isDirectory() ? "folder" : "file")) {
+        yield { skipped: { path, reason: "ignored" } };
+      } else if (entry.isDirectory()) {
+        inner.push(path);
+      } else {
+        yield await look(path, join(root, path), options);
+      }
+    }
+    folders.push(...inner.reverse());
+  }
+}
+
+async function openRoot(root: string): Promise<string> {
+  try {
+    const path = await realpath(root);
+    if ((await stat(path)).isDirectory()) return path;
+  } catch (error) {
+    throw new EngineError("WORKSPACE_MISSING", `${root} cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+  throw new EngineError("WORKSPACE_MISSING", `${root} is not a folder`);
+}
+
+async function listFolder(path: string) {
+  try {
+    const entries = await readdir(path, { withFileTypes: true });
+    return { entries: entries.sort((a, b) => (a.name < b.name ? -1 : 1)), error: undefined };
+  } catch (error) {
+    return { entries: [], error };
+  }
+}
+
+async function look(path: string, absolutePath: string, options: ScanOptions): Promise<Scanned> {
+  const skip = (reason: SkipReason, detail?: string): Scanned => ({
+    skipped: { path, reason, ...(detail === undefined ? {} : { detail }) },
+  });
+  if (isSecretName(path)) return skip("secret");
+  if (!options.supports(path)) return skip("unsupported");
+  let stats: Stats;
+  try {
+    stats = await lstat(absolutePath);
+  } catch (error) {
+    return skip(reasonOf(error), messageOf(error));
+  }
+  // A pipe or a device would wait for ever, or never end.
+  if (!stats.isFile()) return skip("unreadable", "not a regular file");
+  if (stats.size > options.maxFileBytes) return skip("too-large", `${stats.size} bytes`);
+  return { file: { path, absolutePath, size: stats.size, mtimeMs: stats.mtimeMs } };
+}
+
+export function isSecretName(path: string): boolean {
+  return SECRET_NAMES.test(path.slice(path.lastIndexOf("/") + 1));
+}
+
+export function reasonOf(error: unknown): SkipReason {
+  const errno = errnoOf(error);
+  if (errno === undefined) throw error;
+  return errno === "ENOENT" || errno === "ENOTDIR" ? "vanished" : "unreadable";
+}

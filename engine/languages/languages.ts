@@ -1,0 +1,303 @@
+// Path -> language -> syntax: reads the query files beside it, loads a grammar when it is first needed, and turns a
+// parse into plain spans. The only file that knows tree-sitter. Offsets are UTF-16 code units.
+import { readFileSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { basename, extname, join } from "node:path";
+import { Parser, Query, type Node as SyntaxNode, Language as TreeSitterLanguage } from "web-tree-sitter";
+import type { Span } from "../domain.ts";
+
+// Node has it; the types of Node and ES do not say so.
+declare const WebAssembly: { readonly Module: new (bytes: Uint8Array) => object };
+
+export type UnitKind = "function" | "class" | "import" | "statement";
+
+/** A piece of syntax at which a chunk may begin: a definition, an import or any other statement. */
+export interface Unit extends Span {
+  readonly kind: UnitKind;
+  /** Of a definition; `""` for the rest. */
+  readonly name: string;
+  /** A definition's text up to its body, decorators and comments left out, white space folded; else `""`. */
+  readonly signature: string;
+}
+
+export type NameRole = "definition" | "binding" | "parameter" | "import" | "reference";
+
+/** One identifier in the text. */
+export interface Name extends Span {
+  readonly text: string;
+  readonly role: NameRole;
+}
+
+/** One module or name an import statement brings in, as a dotted path. */
+export interface Import {
+  readonly start: number;
+  readonly path: string;
+}
+
+/** What a parse says, as spans. Holds the tree's memory until `delete` is called. */
+export interface Syntax {
+  /** Ordered by start, outer before inner. */
+  readonly units: readonly Unit[];
+  /** Ordered by start, one for each identifier. */
+  readonly names: readonly Name[];
+  readonly imports: readonly Import[];
+  /** Code units inside syntax errors. */
+  readonly errorLength: number;
+  /** The named syntax nodes of a span that is a unit, as an S-expression; `""` for any other span. */
+  outline(span: Span): string;
+  delete(): void;
+}
+
+export interface Language {
+  readonly name: string;
+  readonly extensions: readonly string[];
+  /** Undefined when parsing took longer than `PARSE_LIMIT_MS`. Loads the grammar on the first call. */
+  parse(text: string): Syntax | undefined;
+}
+
+export interface Languages {
+  readonly all: readonly Language[];
+  forPath(path: string): Language | undefined;
+}
+
+export interface LanguagePaths {
+  /** Holds the `.scm` files. */
+  readonly languagesDir: string;
+  /** Holds the grammars and the runtime under their base names; without it they come from node_modules. */
+  readonly grammarsDir?: string;
+}
+
+/** A safety net for inputs that drive error recovery mad; ordinary files take milliseconds. */
+const PARSE_LIMIT_MS = 5000;
+
+/** Generated code has signatures of thousands of characters. */
+const SIGNATURE_LIMIT = 400;
+
+/** In the bundle, queries and grammars lie in folders beside it; in the sources, queries lie beside this file. */
+function pathsHere(): LanguagePaths {
+  const here = import.meta.dirname;
+  if (import.meta.url.endsWith(".ts")) return { languagesDir: here };
+  return { languagesDir: join(here, "languages"), grammarsDir: join(here, "grammars") };
+}
+
+export async function loadLanguages(paths: LanguagePaths = pathsHere()): Promise<Languages> {
+  const { languagesDir, grammarsDir } = paths;
+  await Parser.init(grammarsDir === undefined ? {} : { locateFile: (name: string) => join(grammarsDir, name) });
+  const files = (await readdir(languagesDir)).filter((name) => name.endsWith(".scm")).sort();
+  const all = await Promise.all(
+    files.map(async (file) => createLanguage(file, await readFile(join(languagesDir, file), "utf8"), grammarsDir)),
+  );
+  const byExtension = new Map(all.flatMap((language) => language.extensions.map((extension) => [extension, language])));
+  return { all, forPath: (path) => byExtension.get(extname(path).toLowerCase()) };
+}
+
+function createLanguage(file: string, source: string, grammarsDir: string | undefined): Language {
+  const head = (key: string): string => {
+    const value = new RegExp(`^; *${key}: *(.+)$`, "m").exec(source)?.[1]?.trim();
+    if (value === undefined) throw new Error(`${file} has no "; ${key}:" line`);
+    return value;
+  };
+  const grammar = head("grammar");
+  let loaded: { parser: Parser; query: Query } | undefined;
+  const load = () => {
+    const path =
+      grammarsDir === undefined
+        ? createRequire(import.meta.url).resolve(grammar)
+        : join(grammarsDir, basename(grammar));
+    const language = TreeSitterLanguage.loadSync(new WebAssembly.Module(readFileSync(path)));
+    return { parser: new Parser().setLanguage(language), query: new Query(language, source) };
+  };
+  return {
+    name: head("language"),
+    extensions: head("extensions").split(/\s+/),
+    parse: (text) => {
+      loaded ??= load();
+      return parse(text, loaded.parser, loaded.query);
+    },
+  };
+}
+
+function parse(text: string, parser: Parser, query: Query): Syntax | undefined {
+  const deadline = performance.now() + PARSE_LIMIT_MS;
+  const isLate = () => performance.now() > deadline;
+  const tree = parser.parse(text, null, { progressCallback: isLate });
+  if (tree === null) {
+    // Without this the next parse would resume this one.
+    parser.reset();
+    return undefined;
+  }
+  try {
+    const captures = readCaptures(query, tree.rootNode, isLate);
+    if (isLate()) {
+      tree.delete();
+      return undefined;
+    }
+    return { ...spansOf(text, captures), delete: () => tree.delete() };
+  } catch (error) {
+    tree.delete();
+    throw error;
+  }
+}
+
+interface Definition {
+  readonly node: SyntaxNode;
+  readonly kind: UnitKind;
+  readonly name: SyntaxNode | undefined;
+  readonly body: SyntaxNode | undefined;
+}
+
+/** The captures of one file, by what `languages/*.scm` call them. */
+interface Captures {
+  readonly definitions: Definition[];
+  readonly nodes: Map<string, SyntaxNode[]>;
+}
+
+function readCaptures(query: Query, root: SyntaxNode, isLate: () => boolean): Captures {
+  const definitions: Definition[] = [];
+  const nodes = new Map<string, SyntaxNode[]>();
+  for (const match of query.matches(root, { progressCallback: isLate })) {
+    const defined = match.captures.find((capture) => capture.name.startsWith("definition."));
+    if (defined !== undefined) {
+      const part = (name: string) => match.captures.find((capture) => capture.name === name)?.node;
+      const kind = defined.name === "definition.class" ? "class" : "function";
+      definitions.push({ node: defined.node, kind, name: part("name"), body: part("body") });
+      continue;
+    }
+    for (const { name, node } of match.captures) {
+      const list = nodes.get(name);
+      if (list === undefined) nodes.set(name, [node]);
+      else list.push(node);
+    }
+  }
+  return { definitions, nodes };
+}
+
+function spansOf(text: string, captures: Captures): Omit<Syntax, "delete"> {
+  const of = (capture: string) => captures.nodes.get(capture) ?? [];
+  const unitNodes = new Map<string, SyntaxNode>();
+  const units = readUnits(text, captures, unitNodes);
+  return {
+    units,
+    names: readNames(text, captures),
+    imports: readImports(text, units, of("import.module"), of("import.name")),
+    errorLength: lengthOf(of("error")),
+    outline: (span) => unitNodes.get(keyOf(span))?.toString() ?? "",
+  };
+}
+
+function keyOf(span: Span): string {
+  return `${span.start}-${span.end}`;
+}
+
+function spanOf(node: SyntaxNode): Span {
+  return { start: node.startIndex, end: node.endIndex };
+}
+
+/** One unit for each span: a definition wins over an import, an import over the statement it is. */
+function readUnits(text: string, captures: Captures, unitNodes: Map<string, SyntaxNode>): Unit[] {
+  const units: Unit[] = [];
+  const add = (node: SyntaxNode, kind: UnitKind, name: string, signature: string) => {
+    units.push({ ...spanOf(node), kind, name, signature });
+    unitNodes.set(keyOf(spanOf(node)), node);
+  };
+  const comments = captures.nodes.get("comment") ?? [];
+  const wrappers = new Map((captures.nodes.get("wrapper") ?? []).map((node) => [node.endIndex, node]));
+  for (const { node, kind, name, body } of captures.definitions) {
+    const wrapper = wrappers.get(node.endIndex);
+    const outer = wrapper !== undefined && wrapper.startIndex <= node.startIndex ? wrapper : node;
+    const nameText = name === undefined ? "" : text.slice(name.startIndex, name.endIndex);
+    add(outer, kind, nameText, signatureOf(text, node.startIndex, body?.startIndex ?? node.endIndex, comments));
+    // The definition inside a wrapper must not come back as a statement of its own.
+    if (outer !== node) unitNodes.set(keyOf(spanOf(node)), node);
+  }
+  for (const node of comments) unitNodes.set(keyOf(spanOf(node)), node);
+  for (const kind of ["import", "statement"] as const) {
+    for (const node of captures.nodes.get(kind) ?? []) {
+      if (!unitNodes.has(keyOf(spanOf(node)))) add(node, kind, "", "");
+    }
+  }
+  return units.sort((a, b) => a.start - b.start || b.end - a.end);
+}
+
+function signatureOf(text: string, start: number, end: number, comments: readonly SyntaxNode[]): string {
+  let signature = "";
+  let from = start;
+  // Comments come in the order of the text.
+  for (let i = firstAt(comments, start); from < end; i++) {
+    const comment = comments[i];
+    const to = comment === undefined ? end : Math.min(end, comment.startIndex);
+    signature += text.slice(from, to);
+    from = to === end ? end : (comment?.endIndex ?? end);
+  }
+  return signature.replace(/\s+/g, " ").trim().slice(0, SIGNATURE_LIMIT);
+}
+
+/** Index of the first node that starts at or after `offset`. */
+function firstAt(nodes: readonly SyntaxNode[], offset: number): number {
+  let low = 0;
+  let high = nodes.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((nodes[middle]?.startIndex ?? 0) < offset) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+const ROLES: readonly (readonly [capture: string, role: NameRole])[] = [
+  ["import.part", "import"],
+  ["parameter", "parameter"],
+  ["binding", "binding"],
+  ["reference", "reference"],
+];
+
+function readNames(text: string, captures: Captures): Name[] {
+  const names = new Map<number, Name>();
+  const add = (node: SyntaxNode, role: NameRole) => {
+    const { start, end } = spanOf(node);
+    if (!names.has(start)) names.set(start, { start, end, text: text.slice(start, end), role });
+  };
+  for (const { name } of captures.definitions) if (name !== undefined) add(name, "definition");
+  for (const [capture, role] of ROLES) for (const node of captures.nodes.get(capture) ?? []) add(node, role);
+  return [...names.values()].sort((a, b) => a.start - b.start);
+}
+
+/** Joins each imported name to the module named in the same statement, on whichever side it stands. */
+function readImports(text: string, units: readonly Unit[], modules: SyntaxNode[], names: SyntaxNode[]): Import[] {
+  const byStart = (a: SyntaxNode, b: SyntaxNode) => a.startIndex - b.startIndex;
+  const textOf = (node: SyntaxNode) =>
+    text.slice(node.startIndex, node.endIndex).replace(/\s+/g, "").replace(/["']/g, "");
+  const imports: Import[] = [];
+  modules.sort(byStart);
+  names.sort(byStart);
+  let module = 0;
+  let name = 0;
+  for (const unit of units) {
+    if (unit.kind !== "import") continue;
+    while ((modules[module]?.startIndex ?? Number.POSITIVE_INFINITY) < unit.start) module += 1;
+    while ((names[name]?.startIndex ?? Number.POSITIVE_INFINITY) < unit.start) name += 1;
+    const from = modules[module];
+    const prefix = from !== undefined && from.startIndex < unit.end ? textOf(from) : "";
+    const joint = prefix === "" || prefix.endsWith(".") ? "" : ".";
+    let hasName = false;
+    for (let node = names[name]; node !== undefined && node.startIndex < unit.end; node = names[name]) {
+      imports.push({ start: node.startIndex, path: prefix + joint + textOf(node) });
+      hasName = true;
+      name += 1;
+    }
+    if (!hasName && prefix !== "") imports.push({ start: unit.start, path: prefix });
+  }
+  return imports;
+}
+
+/** Total length of possibly nested nodes, each code unit counted once. */
+function lengthOf(nodes: readonly SyntaxNode[]): number {
+  let end = 0;
+  let length = 0;
+  for (const node of [...nodes].sort((a, b) => a.startIndex - b.startIndex)) {
+    length += Math.max(0, node.endIndex - Math.max(end, node.startIndex));
+    end = Math.max(end, node.endIndex);
+  }
+  return length;
+}
