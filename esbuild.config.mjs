@@ -1,10 +1,13 @@
 // Bundles: the extension (CommonJS, as VS Code loads it), the engine's entries and its two workers (ES modules).
 // Native packages stay outside; grammars, queries and the web-tree-sitter runtime are copied beside the bundles.
+// `--production` leaves out source maps and white space; names stay, so that a stack in a user's log can be read.
 import { cp, mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { build } from "esbuild";
 
 const OUT = "dist";
+const IS_PRODUCTION = process.argv.includes("--production");
+const STYLE = { sourcemap: !IS_PRODUCTION, minifyWhitespace: IS_PRODUCTION, minifySyntax: IS_PRODUCTION };
 const NATIVE = ["onnxruntime-node", "better-sqlite3", "sqlite-vec"];
 // CommonJS dependencies inside an ES module bundle still call require.
 const REQUIRE = 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);';
@@ -23,7 +26,7 @@ await Promise.all([
     target: "node22",
     external: NATIVE,
     banner: { js: REQUIRE },
-    sourcemap: true,
+    ...STYLE,
     logLevel: "warning",
   }),
   build({
@@ -35,7 +38,7 @@ await Promise.all([
     format: "cjs",
     target: "node22",
     external: ["vscode"],
-    sourcemap: true,
+    ...STYLE,
     logLevel: "warning",
   }),
 ]);

@@ -1,0 +1,1 @@
+"""Follow parcels from the counter to the door, and back."""
