@@ -21,10 +21,13 @@ const QUERY_LINES_ABOVE = 15;
 const QUERY_LINES_BELOW = 5;
 
 /**
- * The left window starts at a multiple of this many lines, so that typing on does not move it and the reader's cache
- * keeps its prefix.
+ * The left window starts at a multiple of this many lines, so that a new line does not always move it and the reader's
+ * cache keeps its prefix. More would waste budget.
  */
-const LEFT_STEP_LINES = 8;
+const LEFT_STEP_LINES = 4;
+
+/** Share of the left budget kept for the cursor's own line, so that typing on it does not move the window's start. */
+const OWN_LINE_SHARE = 1 / 8;
 
 /** No token of code is longer on average; bounds what is tokenised to find the cut. */
 const MAX_CHARS_PER_TOKEN = 8;
@@ -51,16 +54,16 @@ export function buildPrompt(
 function leftWindow(before: string, budget: number, countTokens: (text: string) => number): string {
   const lines = before.split("\n");
   const last = lines.length - 1;
+  const count = (line: string) => countTokens(tail(line, budget * MAX_CHARS_PER_TOKEN));
+  let room = budget - Math.max(count(lines[last] ?? ""), Math.ceil(budget * OWN_LINE_SHARE));
   let start = last;
-  let tokens = countTokens(tail(lines[last] ?? "", budget * MAX_CHARS_PER_TOKEN));
   while (start > 0) {
-    tokens += countTokens(`${tail(lines[start - 1] ?? "", budget * MAX_CHARS_PER_TOKEN)}\n`);
-    if (tokens > budget) break;
+    room -= count(`${lines[start - 1] ?? ""}\n`);
+    if (room < 0) break;
     start -= 1;
   }
-  const stepped = start === 0 ? 0 : Math.ceil(start / LEFT_STEP_LINES) * LEFT_STEP_LINES;
-  const window = lines.slice(Math.min(stepped, last)).join("\n");
-  return cutLeft(window, budget, countTokens);
+  const stepped = Math.ceil(start / LEFT_STEP_LINES) * LEFT_STEP_LINES;
+  return cutLeft(lines.slice(stepped < last ? stepped : start).join("\n"), budget, countTokens);
 }
 
 /** The first lines of `after` within `budget` tokens. */
