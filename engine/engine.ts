@@ -158,7 +158,7 @@ function becomeWriter<T>(store: Store, work: () => Promise<T>): Promise<T> {
 }
 
 /** A store made by other models, another chunker or another encoder cannot be read with these. */
-function fingerprintOf(pack: Pack): { chunker: number; pack: string } {
+export function fingerprintOf(pack: Pack): { chunker: number; pack: string } {
   const { manifest } = pack;
   const hashes = [manifest.encoder.file, manifest.fuser.file, manifest.projector.file, manifest.tokenizer.file].map(
     (file) => manifest.files[file]?.sha256.slice(0, 16) ?? "",

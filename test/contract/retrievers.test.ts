@@ -1,0 +1,104 @@
+// Every file under retrieval/retrievers/ keeps the same promises, over a real store and the real models.
+import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Prompt } from "../../engine/domain.ts";
+import { fingerprintOf } from "../../engine/engine.ts";
+import { createRetrieve, loadRetrievers, type Retriever } from "../../engine/retrieval/retrieve.ts";
+import { openStore, type Store } from "../../engine/store/store.ts";
+import { type EngineFixture, openEngineFixture } from "./engineFixture.ts";
+
+const FOLDER = fileURLToPath(new URL("../../engine/retrieval/retrievers", import.meta.url));
+const NAMES = readdirSync(FOLDER).map((file) => file.replace(/\.ts$/, ""));
+
+let fixture: EngineFixture;
+let store: Store;
+beforeAll(async () => {
+  fixture = await openEngineFixture();
+  const { manifest } = fixture.engine.pack;
+  store = openStore({
+    dir: fixture.files.storageDir,
+    fingerprint: fingerprintOf(fixture.engine.pack),
+    vectorDim: manifest.encoder.vectorDim,
+    pseudoLength: manifest.projector.perNode * manifest.projector.readerDim,
+  }).store;
+});
+afterAll(async () => {
+  store?.close();
+  await fixture?.close();
+});
+
+const PROMPT: Prompt = {
+  path: "shop/returns.py",
+  prefix: "",
+  suffix: "",
+  query:
+    "class Return:\n    def __init__(self, inventory: Inventory) -> None:\n        self.inventory = inventory\n        self.total = \n",
+};
+
+async function load(names: readonly string[]): Promise<ReadonlyMap<string, Retriever>> {
+  return (await loadRetrievers(names, { store, models: fixture.engine.models })).retrievers;
+}
+
+describe.each(NAMES)("%s", (name) => {
+  it("proposes existing nodes, best first, at most k", async () => {
+    const retriever = (await load([name])).get(name);
+    const found = (await retriever?.retrieve(PROMPT, 3)) ?? [];
+    expect(found.length).toBeGreaterThan(0);
+    expect(found.length).toBeLessThanOrEqual(3);
+    expect(store.nodes(found.map(({ id }) => id))).toHaveLength(found.length);
+    expect(found.map(({ score }) => score)).toEqual(found.map(({ score }) => score).toSorted((a, b) => b - a));
+  });
+
+  it("has nothing to say about nothing", async () => {
+    const retriever = (await load([name])).get(name);
+    expect(await retriever?.retrieve({ ...PROMPT, query: " \n " }, 3)).toEqual([]);
+  });
+
+  it("takes any text as a query", async () => {
+    const retriever = (await load([name])).get(name);
+    for (const query of ['" OR * NEAR(', "'; DROP TABLE nodes; --", "😀 日本 𝒳", "x".repeat(20_000), "a AND NOT b^2"]) {
+      expect(await retriever?.retrieve({ ...PROMPT, query }, 3)).toBeInstanceOf(Array);
+    }
+  });
+});
+
+describe("retrieve", () => {
+  it("merges ranks, keeps levels apart and never proposes the current file", async () => {
+    const retrieve = createRetrieve(store, await load(NAMES));
+    const chunks = await retrieve(PROMPT, { limit: 10, levels: ["chunk"] });
+    expect(chunks.problems).toEqual([]);
+    expect(chunks.candidates.length).toBeGreaterThan(0);
+    expect(chunks.candidates.every(({ node }) => node.level === "chunk" && node.path !== PROMPT.path)).toBe(true);
+    expect(chunks.candidates[0]?.node.path).toBe("shop/orders.py");
+    expect(chunks.candidates[0]?.retriever.split("+").length).toBeGreaterThan(1);
+    const all = await retrieve(PROMPT, { limit: 30, levels: ["chunk", "file", "directory", "repository"] });
+    expect(new Set(all.candidates.map(({ node }) => node.level)).size).toBeGreaterThan(1);
+  });
+
+  it("loses only the candidates of a retriever that fails", async () => {
+    const retrievers = new Map<string, Retriever>([
+      ...(await load(["jaccard"])),
+      ["broken", { retrieve: () => Promise.reject(new Error("out of order")) }],
+    ]);
+    const { candidates, problems } = await createRetrieve(store, retrievers)(PROMPT, { limit: 5, levels: ["chunk"] });
+    expect(candidates.length).toBeGreaterThan(0);
+    expect(problems).toEqual([{ code: "RETRIEVER_FAILED", detail: "broken: out of order" }]);
+  });
+
+  it("names a retriever that does not exist, and loads nothing from elsewhere", async () => {
+    const { retrievers, problems } = await loadRetrievers(["jaccard", "psychic", "../retrieve"], {
+      store,
+      models: fixture.engine.models,
+    });
+    expect([...retrievers.keys()]).toEqual(["jaccard"]);
+    expect(problems).toHaveLength(2);
+  });
+
+  it("ends with the signal's reason when aborted", async () => {
+    const aborter = new AbortController();
+    aborter.abort(new Error("typed on"));
+    const retrieve = createRetrieve(store, await load(["dense"]));
+    await expect(retrieve(PROMPT, { limit: 5, levels: ["chunk"] }, aborter.signal)).rejects.toThrow("typed on");
+  });
+});
