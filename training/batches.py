@@ -1,0 +1,59 @@
+"""Token arrays -> right-padded batches of a few fixed shapes, so that a compiled step is built once for each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Right-padded rows; padding has weight 0 and, attention being causal, no effect."""
+
+    ids: Tensor
+    """int64 [B, T + 1]."""
+    weights: Tensor
+    """float32 [B, T]: weight of predicting ids[:, 1:]."""
+
+
+class SampleSet:
+    """Samples written by samples.py."""
+
+    def __init__(self, folder: Path, class_weights: tuple[float, float, float]) -> None:
+        self.tokens = np.load(folder / "tokens.npy", mmap_mode="r")
+        self.classes = np.load(folder / "classes.npy", mmap_mode="r")
+        self.offsets = np.load(folder / "offsets.npy")
+        self.lengths = np.diff(self.offsets)
+        self.class_weights = np.asarray(class_weights, np.float32)
+
+    def batch(self, rows: np.ndarray, length: int) -> Batch:
+        """Samples `rows` padded to `length` input tokens."""
+        ids = np.zeros((len(rows), length + 1), np.int64)
+        weights = np.zeros((len(rows), length), np.float32)
+        for i, row in enumerate(rows):
+            start, n = self.offsets[row], min(int(self.lengths[row]), length + 1)
+            ids[i, :n] = self.tokens[start : start + n]
+            weights[i, : n - 1] = self.class_weights[self.classes[start + 1 : start + n]]
+        return Batch(torch.from_numpy(ids), torch.from_numpy(weights))
+
+    def bucket_lengths(self, buckets: int) -> list[int]:
+        """Padded lengths, multiples of 32, at even quantiles of the samples' lengths."""
+        edges = np.quantile(self.lengths - 1, np.linspace(0, 1, buckets + 1)[1:])
+        return sorted({int(-(-edge // 32) * 32) for edge in edges})
+
+    def batches(self, tokens_per_batch: int, buckets: int, seed: int) -> Iterator[Batch]:
+        """Endless batches of about `tokens_per_batch`; every epoch visits each sample once."""
+        rng = np.random.default_rng(seed)
+        lengths = self.bucket_lengths(buckets)
+        while True:
+            owner = np.searchsorted(lengths, self.lengths - 1)
+            plan: list[tuple[np.ndarray, int]] = []
+            for b, length in enumerate(lengths):
+                rows = rng.permutation(np.flatnonzero(owner == b))
+                size = max(1, tokens_per_batch // length)
+                plan += [(rows[i : i + size], length) for i in range(0, len(rows) - size + 1, size)]
+            for k in rng.permutation(len(plan)):
+                yield self.batch(*plan[k])

@@ -1,0 +1,110 @@
+"""The folder of a run: one checkpoint a stage, later stages replacing what they trained further."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from models.encoder import Encoder, EncoderConfig
+from models.fuser import Fuser, FuserConfig
+from models.projector import Projector, ProjectorConfig
+from models.reader import Reader, ReaderConfig
+from parity import Family
+
+ENCODER_TOKENS = 256
+"""Longest text the encoder reads, in tokens."""
+
+
+def new_encoder(reader: Reader, layers: int = 3) -> Encoder:
+    """An encoder that starts as the reader's first layers."""
+    c = reader.config
+    trunk = ReaderConfig(c.vocab_size, c.dim, min(layers, c.layers), c.heads, c.kv_heads, c.ffn, ENCODER_TOKENS)
+    encoder = Encoder(EncoderConfig(trunk, vector_dim=c.dim))
+    encoder.start_from(reader)
+    return encoder
+
+
+def new_fuser(vector_dim: int, heads: int, layers: int = 2, branching: int = 8) -> Fuser:
+    """A fuser of the vectors' own width."""
+    trunk = ReaderConfig(32, vector_dim, layers, heads, max(1, heads // 2), 2 * vector_dim, branching)
+    return Fuser(FuserConfig(trunk, vector_dim, branching))
+
+
+def new_projector(vector_dim: int, reader_dim: int, per_node: int = 1) -> Projector:
+    return Projector(ProjectorConfig(vector_dim, 2 * reader_dim, reader_dim, per_node))
+
+
+def save(path: Path, model: nn.Module, facts: dict[str, Any]) -> None:
+    """A model with its configuration, and what the model card should say of the stage."""
+    torch.save({"config": asdict(model.config), "model": model.state_dict(), "facts": facts}, path)  # type: ignore[call-overload]
+
+
+def load(path: Path) -> dict[str, Any]:
+    return torch.load(path, weights_only=False)
+
+
+def load_reader(run: Path, stage: str | None = None) -> tuple[Reader, dict[str, Any]]:
+    """The reader of the last stage that trained it, or of `stage`."""
+    path = run / "joint" / "reader.pt" if stage != "reader" else run / "reader" / "reader.pt"
+    state = load(path if path.exists() else run / "reader" / "reader.pt")
+    reader = Reader(ReaderConfig(**state["config"]))
+    reader.load_state_dict(state["model"])
+    facts = state.get("facts") or {"step": state["step"], "tokens": state["tokens"], "seconds": round(state["seconds"])}
+    return reader, facts
+
+
+def latest(run: Path, name: str) -> Path:
+    joint = run / "joint" / f"{name}.pt"
+    return joint if joint.exists() else run / f"{name}.pt"
+
+
+def load_encoder(run: Path) -> tuple[Encoder, dict[str, Any]]:
+    state = load(latest(run, "encoder"))
+    config = dict(state["config"])
+    config["trunk"] = ReaderConfig(**config["trunk"])
+    encoder = Encoder(EncoderConfig(**config))
+    encoder.load_state_dict(state["model"])
+    return encoder, state["facts"]
+
+
+def load_fuser(run: Path) -> tuple[Fuser, dict[str, Any]]:
+    state = load(latest(run, "fuser"))
+    config = dict(state["config"])
+    config["trunk"] = ReaderConfig(**config["trunk"])
+    fuser = Fuser(FuserConfig(**config))
+    fuser.load_state_dict(state["model"])
+    return fuser, state["facts"]
+
+
+def load_projector(run: Path) -> tuple[Projector, dict[str, Any]]:
+    state = load(latest(run, "projector"))
+    projector = Projector(ProjectorConfig(**state["config"]))
+    projector.load_state_dict(state["model"])
+    return projector, state["facts"]
+
+
+def load_family(run: Path, provisional: bool = False) -> tuple[Family, dict[str, Any]]:
+    """The four models and the facts of every stage. `provisional` fills stages not run yet with untrained models."""
+    reader, facts = load_reader(run)
+    all_facts: dict[str, Any] = {"reader": facts | {"parameters": sum(p.numel() for p in reader.parameters())}}
+    untrained: list[str] = []
+
+    def stage(name: str, loaded: Any, fresh: Any) -> Any:
+        if not latest(run, name).exists() and provisional:
+            untrained.append(name)
+            return fresh()
+        model, stage_facts = loaded(run)
+        all_facts[name] = stage_facts | {"parameters": sum(p.numel() for p in model.parameters())}
+        return model
+
+    c = reader.config
+    encoder = stage("encoder", load_encoder, lambda: new_encoder(reader))
+    fuser = stage("fuser", load_fuser, lambda: new_fuser(c.dim, c.heads))
+    projector = stage("projector", load_projector, lambda: new_projector(c.dim, c.dim))
+    if untrained:
+        all_facts["untrained"] = untrained
+    tokenizer = Tokenizer.from_file(str(run / "tokenizer" / "tokenizer.json"))
+    return Family(reader.eval(), encoder.eval(), fuser.eval(), projector.eval(), tokenizer), all_facts

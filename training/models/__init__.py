@@ -1,0 +1,1 @@
+"""The four models of a pack: encoder, fuser, projector, reader."""

@@ -1,0 +1,171 @@
+"""Stage 1: pre-train the reader on fill-in-the-middle samples with and without retrieved text.
+
+    python train_reader.py --samples DIR --valid DIR --out DIR --minutes 75
+
+Muon on the hidden matrices, AdamW on the rest. The schedule runs on the clock: warm-up, a plateau, then a linear decay
+that ends with the planned time. Killed and started again, it goes on from its last checkpoint.
+"""
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from batches import SampleSet
+from losses import weighted_cross_entropy
+from models.reader import Reader, ReaderConfig
+
+WARM_UP, DECAY_FROM = 0.02, 0.4
+"""Shares of the planned time."""
+
+
+def schedule(progress: float) -> float:
+    """Learning-rate factor at a share of the planned time."""
+    if progress < WARM_UP:
+        return max(progress / WARM_UP, 0.02)
+    return max(min(1.0, (1.0 - progress) / (1.0 - DECAY_FROM)), 0.01)
+
+
+def optimizers(model: nn.Module, muon_lr: float, adam_lr: float) -> list[torch.optim.Optimizer]:
+    """Muon for hidden matrices, AdamW for tables, norms and biases."""
+    hidden = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed_tokens" not in n]
+    other = [p for n, p in model.named_parameters() if p.ndim < 2 or "embed_tokens" in n]
+    return [
+        torch.optim.Muon(hidden, lr=muon_lr, momentum=0.95, weight_decay=0.01),
+        torch.optim.AdamW(other, lr=adam_lr, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.0),
+    ]
+
+
+def next_token_loss(model: Reader, ids: Tensor, weights: Tensor) -> Tensor:
+    """Weighted loss of ids[:, 1:]. The residual stream is bfloat16: 2.7 times the speed of float32 here."""
+    x = F.embedding(ids[:, :-1], model.embed_tokens.weight).bfloat16()
+    logits = model(x)
+    return weighted_cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), weights.flatten())
+
+
+@torch.no_grad()
+def validation_loss(model: Reader, samples: SampleSet, tokens_per_batch: int = 8192) -> float:
+    """Mean loss over every weighted token, nats."""
+    total, weight = 0.0, 0.0
+    order = np.argsort(samples.lengths)
+    size = 16
+    for i in range(0, len(order), size):
+        rows = order[i : i + size]
+        batch = samples.batch(rows, int(samples.lengths[rows].max()) - 1)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = next_token_loss(model, batch.ids, batch.weights)
+        total += float(loss) * float(batch.weights.sum())
+        weight += float(batch.weights.sum())
+    return total / weight
+
+
+def save(path: Path, content: dict[str, object]) -> None:
+    """Write whole or not at all."""
+    torch.save(content, path.with_suffix(".tmp"))
+    path.with_suffix(".tmp").replace(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--samples", type=Path, required=True)
+    parser.add_argument("--valid", type=Path, nargs="*", default=[], help="held-out samples: middle loss is reported")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, required=True, help="planned training time")
+    parser.add_argument("--max-steps", type=int, default=10**9)
+    parser.add_argument("--layers", type=int, default=6)
+    parser.add_argument("--dim", type=int, default=256)
+    parser.add_argument("--heads", type=int, default=4)
+    parser.add_argument("--kv-heads", type=int, default=2)
+    parser.add_argument("--ffn", type=int, default=768)
+    parser.add_argument("--vocab-size", type=int, default=8192)
+    parser.add_argument("--batch-tokens", type=int, default=10_240)
+    parser.add_argument("--buckets", type=int, default=5)
+    parser.add_argument("--muon-lr", type=float, default=0.02)
+    parser.add_argument("--adam-lr", type=float, default=4e-3)
+    parser.add_argument("--middle-weight", type=float, default=3.0)
+    parser.add_argument("--valid-every", type=int, default=250, help="steps")
+    parser.add_argument("--save-minutes", type=float, default=3.0)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--no-compile", action="store_true")
+    args = parser.parse_args()
+
+    torch.manual_seed(0)
+    torch.set_num_threads(args.threads)
+    config = ReaderConfig(args.vocab_size, args.dim, args.layers, args.heads, args.kv_heads, args.ffn)
+    model = Reader(config)
+    opts = optimizers(model, args.muon_lr, args.adam_lr)
+    base = [[g["lr"] for g in o.param_groups] for o in opts]
+    samples = SampleSet(args.samples, (0.0, 1.0, args.middle_weight))
+    valid = {v.name: SampleSet(v, (0.0, 0.0, 1.0)) for v in args.valid}
+    args.out.mkdir(parents=True, exist_ok=True)
+    checkpoint = args.out / "reader.pt"
+    step, seconds, tokens = 0, 0.0, 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=False)
+        model.load_state_dict(state["model"])
+        for o, s in zip(opts, state["optimizers"], strict=True):
+            o.load_state_dict(s)
+        step, seconds, tokens = state["step"], state["seconds"], state["tokens"]
+        print(f"resumed at step {step}", flush=True)
+    parameters = sum(p.numel() for p in model.parameters())
+    print(f"{parameters / 1e6:.2f} M parameters, buckets {samples.bucket_lengths(args.buckets)}", flush=True)
+    loss_of = next_token_loss if args.no_compile else torch.compile(next_token_loss, dynamic=False)
+    torch._dynamo.config.cache_size_limit = 64
+
+    def content() -> dict[str, object]:
+        return {
+            "config": asdict(config), "model": model.state_dict(), "optimizers": [o.state_dict() for o in opts],
+            "step": step, "seconds": seconds, "tokens": tokens,
+        }  # fmt: skip
+
+    saved, running = time.time(), None
+    with (args.out / "curve.jsonl").open("a") as curve:
+        for batch in samples.batches(args.batch_tokens, args.buckets, seed=step):
+            if seconds >= args.minutes * 60 or step >= args.max_steps:
+                break
+            began = time.time()
+            factor = schedule(seconds / (args.minutes * 60))
+            for o, rates in zip(opts, base, strict=True):
+                for group, rate in zip(o.param_groups, rates, strict=True):
+                    group["lr"] = rate * factor
+            with torch.autocast("cpu", torch.bfloat16):
+                loss = loss_of(model, batch.ids, batch.weights)
+            loss.backward()
+            norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for o in opts:
+                o.step()
+                o.zero_grad(set_to_none=True)
+            step += 1
+            tokens += int((batch.weights > 0).sum())
+            seconds += time.time() - began
+            value = float(loss.detach())
+            running = value if running is None else 0.95 * running + 0.05 * value
+            if step % 10 == 0 or step < 5:
+                speed = batch.weights.numel() / (time.time() - began)
+                print(
+                    f"step {step} loss {running:.3f} norm {float(norm):.2f} lr x{factor:.2f} tokens {tokens / 1e6:.2f}M "
+                    f"{speed:.0f} tok/s {seconds / 60:.1f} min",
+                    flush=True,
+                )
+                curve.write(json.dumps({"step": step, "tokens": tokens, "loss": running}) + "\n")
+            if valid and step % args.valid_every == 0:
+                losses = {name: round(validation_loss(model, v), 4) for name, v in valid.items()}
+                print(f"step {step} valid middle loss {losses}", flush=True)
+                curve.write(json.dumps({"step": step, "tokens": tokens, **losses}) + "\n")
+                curve.flush()
+            if time.time() - saved > args.save_minutes * 60:
+                save(checkpoint, content())
+                saved = time.time()
+    save(checkpoint, content())
+    losses = {name: round(validation_loss(model, v), 4) for name, v in valid.items()}
+    print(f"done: step {step}, {tokens / 1e6:.2f} M tokens, valid middle loss {losses}")
+
+
+if __name__ == "__main__":
+    main()
