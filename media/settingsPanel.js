@@ -19,8 +19,8 @@
   const time = (ms) => `${numbers.format(Math.round(ms))} ms`;
   /** @param {number} bytes */
   const size = (bytes) => `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
-  /** Codes such as FILE_TOO_LARGE in plain words. @param {string} code */
-  const words = (code) => code.toLowerCase().replaceAll("_", " ").replaceAll("-", " ");
+  /** Codes such as FILE_TOO_LARGE and nothing-generated in plain words. @param {string} code */
+  const words = (code) => code.replace(/^FILE_/, "").toLowerCase().replace(/[_-]/g, " ");
 
   const enabled = /** @type {HTMLInputElement} */ (at("enabled"));
   const modes = /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input[name=mode]"));
@@ -65,9 +65,9 @@
     const progress = /** @type {HTMLProgressElement} */ (at("progress"));
     progress.hidden = !isIndexing;
     progress.value = percent;
-    // Ready needs no explanation; every other state is told in words.
+    // Ready needs no explanation and indexing shows its progress; every other state is told in words.
     const message = at("message");
-    message.hidden = status.state === "ready" || status.message === "";
+    message.hidden = status.state === "ready" || isIndexing || status.message === "";
     message.dataset["state"] = status.state;
     message.textContent = status.message;
   }
