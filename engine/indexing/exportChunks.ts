@@ -26,10 +26,13 @@ export interface ExportedChunk {
 /** Files sent ahead to the chunker while earlier ones are written. */
 const AHEAD = 16;
 
-export async function* chunksOf(
+/** The default of `index.maxFileKiB`. */
+const DEFAULT_MAX_BYTES = 1024 * 1024;
+
+export async function* exportChunks(
   dir: string,
   chunker: Chunker,
-  maxFileBytes: number,
+  maxFileBytes = DEFAULT_MAX_BYTES,
   signal?: AbortSignal,
 ): AsyncGenerator<ExportedChunk> {
   const waiting: Promise<ExportedChunk[]>[] = [];

@@ -1,7 +1,7 @@
 // Runs the export from the sources: node engine/indexing/exportChunksMain.ts DIR TOKENIZER_JSON MAXTOKENS > out.jsonl
 import { once } from "node:events";
 import { startChunker } from "./chunker.ts";
-import { chunksOf } from "./exportChunks.ts";
+import { exportChunks } from "./exportChunks.ts";
 
 const [dir = ".", tokenizerFile = "", maxTokens = "512"] = process.argv.slice(2);
 const chunker = await startChunker({
@@ -9,7 +9,7 @@ const chunker = await startChunker({
   tokenizerFile,
   maxTokens: Number(maxTokens),
 });
-for await (const chunk of chunksOf(dir, chunker, 1024 * 1024)) {
+for await (const chunk of exportChunks(dir, chunker)) {
   if (!process.stdout.write(`${JSON.stringify(chunk)}\n`)) await once(process.stdout, "drain");
 }
 await chunker.close();

@@ -1,0 +1,302 @@
+// The index on disk: nodes, vectors, words and pseudo-tokens of one workspace in `<dir>/index.db`. The only file that
+// opens SQLite. One process writes at a time, others read along. A write is one transaction: old or new, never half.
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import * as sqliteVec from "sqlite-vec";
+import type { Level, Node, Vector } from "../domain.ts";
+import { EngineError, messageOf, type Problem } from "../errors.ts";
+import { Reads } from "./reads.ts";
+import type { Child, ChunkWrite, FileStamp, FileWrite, KnownChunk, ParentWrite, StoreStats } from "./records.ts";
+import { createTables, type Fingerprint, hasFingerprint, isEmpty, type Shapes, writeFingerprint } from "./schema.ts";
+import { createVectorTable, VectorTable } from "./vectors.ts";
+import { Writes } from "./writes.ts";
+
+export type { StoreStats } from "./records.ts";
+
+export interface StoreOptions extends Shapes {
+  /** Made where it is missing. */
+  readonly dir: string;
+  readonly fingerprint: Fingerprint;
+  /** Never write, even where nobody else does. */
+  readonly readOnly?: boolean;
+}
+
+const FILE = "index.db";
+
+/** Held locked by the one writer. The operating system lets go of it when the process dies, however it dies. */
+const LOCK_FILE = "writer.db";
+
+/** How long a reader waits for a writer that is just making the file. */
+const PATIENCE_MS = 1500;
+const PAUSE_MS = 50;
+
+export function openStore(options: StoreOptions): { store: Store; problems: Problem[] } {
+  const problems: Problem[] = [];
+  const store = new Store(options, problems);
+  if (store.readOnly) {
+    problems.push({ code: "STORE_READ_ONLY", detail: `another process writes ${join(options.dir, FILE)}` });
+  }
+  return { store, problems };
+}
+
+/** Open from its making until `close`. */
+export class Store {
+  readonly #options: StoreOptions;
+  #lock: Database.Database | undefined;
+  #db: Database.Database;
+  #reads: Reads;
+  #writes: Writes;
+  #ownChanges = 0;
+
+  constructor(options: StoreOptions, problems: Problem[]) {
+    this.#options = options;
+    guard(() => mkdirSync(options.dir, { recursive: true }));
+    this.#lock = options.readOnly === true ? undefined : takeLock(options.dir);
+    this.#db = this.#open(problems);
+    const vectors = new VectorTable(this.#db, options.vectorDim);
+    this.#reads = new Reads(this.#db, vectors);
+    this.#writes = new Writes(this.#db, vectors);
+  }
+
+  /** True while another process is the writer. */
+  get readOnly(): boolean {
+    return this.#lock === undefined;
+  }
+
+  /** Another number after every change, whoever made it. */
+  get generation(): number {
+    const version = guard(() => this.#db.pragma("data_version", { simple: true }));
+    return Number(version) + this.#ownChanges;
+  }
+
+  /** Takes over from a writer that has gone. The store may be empty afterwards, if it was made by another pack. */
+  tryBecomeWriter(): boolean {
+    if (!this.readOnly) return true;
+    if (this.#options.readOnly === true) return false;
+    this.#lock = takeLock(this.#options.dir);
+    if (this.#lock === undefined) return false;
+    // The last writer may have made the file anew since this one opened it.
+    this.#db.close();
+    this.#db = this.#open([]);
+    const vectors = new VectorTable(this.#db, this.#options.vectorDim);
+    this.#reads = new Reads(this.#db, vectors);
+    this.#writes = new Writes(this.#db, vectors);
+    this.#ownChanges += 1_000_000;
+    return true;
+  }
+
+  files(): Map<string, FileStamp> {
+    return guard(() => this.#reads.files());
+  }
+
+  /** In the order of `ids`; ids of nodes that have gone are left out. */
+  nodes(ids: readonly number[]): Node[] {
+    return guard(() => this.#reads.nodes(ids));
+  }
+
+  /** The node of that path; of a file's chunks, the first. */
+  nodeAt(path: string, level: Level): Node | undefined {
+    return guard(() => this.#reads.nodeAt(path, level));
+  }
+
+  /** Every chunk's distinct identifiers, joined by spaces. */
+  chunkIdentifiers(): Iterable<{ id: number; path: string; identifiers: string }> {
+    return guard(() => this.#reads.chunkIdentifiers());
+  }
+
+  /** Nodes of all levels by cosine, best first. */
+  searchVectors(query: Vector, k: number): { id: number; score: number }[] {
+    return guard(() => this.#reads.searchVectors(query, k));
+  }
+
+  /** Chunks by BM25 over identifiers and their parts, best first. Terms may be any text. */
+  searchText(terms: readonly string[], k: number): { id: number; score: number }[] {
+    return guard(() => this.#reads.searchText(terms, k));
+  }
+
+  pseudoTokens(ids: readonly number[]): Map<number, Float32Array> {
+    return guard(() => this.#reads.pseudoTokens(ids));
+  }
+
+  vectorOf(id: number): Vector | undefined {
+    return guard(() => this.#reads.vectorOf(id));
+  }
+
+  /** What is stored for chunks of those hashes, in any file, or in none since the last `tidy`. */
+  knownChunks(hashes: Iterable<string>): Map<string, KnownChunk> {
+    return guard(() => this.#reads.knownChunks(hashes));
+  }
+
+  /** File and directory nodes directly inside a directory, in the order of their paths. */
+  children(folder: string): Child[] {
+    return guard(() => this.#reads.children(folder));
+  }
+
+  /** Directories whose node does not agree with their children, deepest first. */
+  staleFolders(): string[] {
+    return guard(() => this.#reads.staleFolders());
+  }
+
+  stats(): StoreStats {
+    return guard(() => this.#reads.stats());
+  }
+
+  /** A file's row, chunks and own node at once; its directories become stale. */
+  replaceFile(file: FileWrite, chunks: readonly ChunkWrite[], fused?: ParentWrite): void {
+    this.#write(() => this.#writes.replaceFile(file, chunks, fused));
+  }
+
+  removeFile(path: string): void {
+    this.#write(() => this.#writes.removeFile(path));
+  }
+
+  /** Same text, other stamp. */
+  touchFile(path: string, stamp: FileStamp): void {
+    this.#write(() => this.#writes.touchFile(path, stamp));
+  }
+
+  /** Writes directory and repository nodes and drops those of `emptied` directories; none of them is stale afterwards. */
+  replaceParents(parents: readonly ParentWrite[], emptied: readonly string[] = []): void {
+    this.#write(() => this.#writes.replaceParents(parents, emptied));
+  }
+
+  /** Keeps the newest `keep` vectors of chunks that left, and gives freed space back. */
+  tidy(keep: number): void {
+    this.#write(() => this.#writes.tidy(keep));
+  }
+
+  close(): void {
+    this.#db.close();
+    this.#lock?.close();
+    this.#lock = undefined;
+  }
+
+  #write(change: () => void): void {
+    if (this.readOnly) throw new EngineError("STORE_LOCKED", `another process writes ${this.#options.dir}`);
+    guard(() => this.#db.transaction(change).immediate());
+    this.#ownChanges += 1;
+  }
+
+  #open(problems: Problem[]): Database.Database {
+    try {
+      return this.readOnly ? openAlong(this.#options) : openOrRebuild(this.#options, problems);
+    } catch (error) {
+      this.#lock?.close();
+      this.#lock = undefined;
+      throw error;
+    }
+  }
+}
+
+function openOrRebuild(options: StoreOptions, problems: Problem[]): Database.Database {
+  const file = join(options.dir, FILE);
+  let reason = "it was made by another version or pack";
+  try {
+    const db = connect(file);
+    if (isEmpty(db)) return create(db, options);
+    const damage = db.pragma("quick_check(1)", { simple: true });
+    if (damage === "ok" && hasFingerprint(db, options.fingerprint, options)) return db;
+    if (damage !== "ok") reason = `it is damaged: ${String(damage)}`;
+    db.close();
+  } catch (error) {
+    if (!isDamage(error)) throw translated(error);
+    reason = `it is damaged: ${messageOf(error)}`;
+  }
+  // The log first: left alone, it would be replayed into the new file.
+  guard(() => {
+    for (const suffix of ["-wal", "-shm", ""]) rmSync(file + suffix, { force: true, recursive: true });
+  });
+  problems.push({ code: "STORE_REBUILT", detail: `the index was emptied and is built again: ${reason}` });
+  return guard(() => create(connect(file), options));
+}
+
+function create(db: Database.Database, options: StoreOptions): Database.Database {
+  db.transaction(() => {
+    createTables(db);
+    createVectorTable(db, options.vectorDim);
+    writeFingerprint(db, options.fingerprint, options);
+  }).immediate();
+  return db;
+}
+
+/** Opens what another process writes, giving it a moment to make the file. */
+function openAlong(options: StoreOptions): Database.Database {
+  const file = join(options.dir, FILE);
+  let reason = "it is not ready";
+  for (let waited = 0; waited < PATIENCE_MS; waited += PAUSE_MS) {
+    const db = guard(() => connect(file));
+    try {
+      if (hasFingerprint(db, options.fingerprint, options)) {
+        db.pragma("query_only = ON");
+        return db;
+      }
+      if (!isEmpty(db)) reason = "another version or pack writes it";
+    } catch (error) {
+      if (!isDamage(error)) throw translated(error);
+      reason = messageOf(error);
+    }
+    db.close();
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
+  }
+  throw new EngineError("STORE_LOCKED", `${file} cannot be read along: ${reason}`);
+}
+
+function connect(file: string): Database.Database {
+  const db = new Database(file, { timeout: 5000 });
+  try {
+    sqliteVec.load(db);
+    db.pragma("journal_mode = WAL");
+    db.pragma("synchronous = NORMAL");
+    db.pragma("journal_size_limit = 16777216");
+    return db;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** The lock, or undefined when another process has it. */
+function takeLock(dir: string): Database.Database | undefined {
+  const file = join(dir, LOCK_FILE);
+  const lock = guard(() => new Database(file, { timeout: 0 }));
+  try {
+    lock.exec("BEGIN EXCLUSIVE");
+    return lock;
+  } catch (error) {
+    lock.close();
+    if (codeOf(error).startsWith("SQLITE_BUSY")) return undefined;
+    if (!isDamage(error)) throw translated(error);
+    // Nobody can hold a lock on a file that is no database.
+    guard(() => rmSync(file, { force: true }));
+    return takeLock(dir);
+  }
+}
+
+function guard<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw translated(error);
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}
+
+function isDamage(error: unknown): boolean {
+  return /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error));
+}
+
+/** A database's or file system's failure as the engine names it; anything else is a bug and stays what it is. */
+function translated(error: unknown): unknown {
+  const code = codeOf(error);
+  const detail = `${code}: ${messageOf(error)}`;
+  if (isDamage(error)) return new EngineError("STORE_CORRUPT", detail, { cause: error });
+  if (/^SQLITE_(BUSY|LOCKED)/.test(code)) return new EngineError("STORE_LOCKED", detail, { cause: error });
+  if (/^(SQLITE_(FULL|IOERR|READONLY|CANTOPEN)|E[A-Z]+$)/.test(code)) {
+    return new EngineError("STORE_UNWRITABLE", detail, { cause: error });
+  }
+  return error;
+}

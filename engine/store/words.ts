@@ -1,0 +1,38 @@
+// Code -> the words that lexical search sees: every identifier, and its snake_case and camelCase parts.
+
+const IDENTIFIER = /[\p{L}_][\p{L}\p{N}_]*/gu;
+
+/** Longer ones are encoded data, not names. */
+const LONGEST = 64;
+
+/** Distinct identifiers, in order of first use. */
+export function identifiersIn(text: string): string[] {
+  const found = new Set<string>();
+  for (const [identifier] of text.matchAll(IDENTIFIER)) if (identifier.length <= LONGEST) found.add(identifier);
+  return [...found];
+}
+
+/** Words to index, with repeats, since BM25 counts them. */
+export function wordsIn(text: string): string {
+  const words: string[] = [];
+  for (const [identifier] of text.matchAll(IDENTIFIER))
+    if (identifier.length <= LONGEST) words.push(...wordsOf(identifier));
+  return words.join(" ");
+}
+
+/** An FTS5 query for any of the terms' words; undefined when nothing is left of them. */
+export function anyOf(terms: readonly string[]): string | undefined {
+  const words = new Set(terms.flatMap((term) => identifiersIn(term)).flatMap(wordsOf));
+  // Words hold letters, digits and underscores only, so quotes are all the quoting they need.
+  return words.size === 0 ? undefined : [...words].map((word) => `"${word}"`).join(" OR ");
+}
+
+/** `HTTPServer_run` -> `httpserver_run http server run`; a plain word is itself. */
+function wordsOf(identifier: string): string[] {
+  const whole = identifier.toLowerCase();
+  const parts = identifier
+    .split(/_+|(?<=[\p{Ll}\p{N}])(?=\p{Lu})|(?<=\p{Lu})(?=\p{Lu}\p{Ll})/u)
+    .map((part) => part.toLowerCase())
+    .filter((part) => part.length > 1 && part !== whole);
+  return parts.length > 0 ? [whole, ...parts] : [whole];
+}
