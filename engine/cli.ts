@@ -111,4 +111,9 @@ async function run(argv: readonly string[]): Promise<number> {
   }
 }
 
+// `precis … | head` closes the pipe early; that is the reader's choice and no failure.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
 if (!relaunchIfTooOld(import.meta.url)) process.exitCode = await run(process.argv);
