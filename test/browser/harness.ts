@@ -1,6 +1,6 @@
 // A throw-away VS Code in a throw-away browser: code-server on a free port, headless Chromium, folders that vanish.
 // Shared by the browser tests and by `codeShim.ts`, which runs the in-host tests.
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { cpSync, globSync, mkdirSync, mkdtempSync, realpathSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
@@ -33,6 +33,8 @@ const SETTINGS: Readonly<Record<string, unknown>> = {
 
 export interface Editor {
   readonly workspace: string;
+  /** Where its extensions are installed. */
+  readonly extensions: string;
   readonly server: CodeServer;
   readonly context: BrowserContext;
   readonly page: Page;
@@ -54,6 +56,14 @@ export function copyOfSample(): string {
   const folder = temporaryFolder();
   cpSync(join(ROOT, "samples/parcels"), folder, { recursive: true });
   return folder;
+}
+
+/** The newest package in the checkout. */
+export function findPackage(): string {
+  const found = globSync("precis-*.vsix", { cwd: ROOT }).map((name) => join(ROOT, name));
+  const [newest] = found.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  if (newest === undefined) throw new Error("there is no precis-*.vsix; run `npm run package` first");
+  return newest;
 }
 
 export async function startEditor({ workspace, vsix, settings = {} }: EditorOptions): Promise<Editor> {
@@ -79,6 +89,7 @@ export async function startEditor({ workspace, vsix, settings = {} }: EditorOpti
   const page = context.pages()[0] ?? (await context.newPage());
   return {
     workspace,
+    extensions: profile.extensions,
     server,
     context,
     page,

@@ -6,11 +6,39 @@ import type { Editor } from "./harness.ts";
 
 const STARTED_MS = 90_000;
 
-/** Opens the workbench with a file at `path:line:column` and waits until Precis is ready: earlier typing gets no ghost text. */
+/** Opens the workbench with a file and waits until Precis is ready: earlier typing gets no ghost text. */
 export async function openFile(editor: Editor, file: string, page: Page = editor.page): Promise<void> {
-  await page.goto(pageUrl(editor.server, editor.workspace, `${editor.workspace}/${file}`));
+  await page.goto(pageUrl(editor.server, editor.workspace, `${editor.workspace}/${file}:1:1`));
   await page.locator(".editor-instance .monaco-editor .view-lines").first().waitFor({ timeout: STARTED_MS });
   await statusItem(page, "Precis: ready").waitFor({ timeout: STARTED_MS });
+}
+
+export async function openInNewWindow(editor: Editor, file: string): Promise<Page> {
+  const page = await editor.context.newPage();
+  await openFile(editor, file, page);
+  return page;
+}
+
+/** Brings a file of the workspace to the front by Go to File. */
+export async function showFile(page: Page, file: string): Promise<void> {
+  await page.keyboard.press("Control+P");
+  const input = page.locator(".quick-input-widget:visible input.input");
+  await input.waitFor();
+  await input.fill(file);
+  const name = file.split("/").at(-1) ?? file;
+  await page.locator(".quick-input-list .monaco-list-row", { hasText: name }).first().waitFor();
+  await page.keyboard.press("Enter");
+  await page.locator(".tab.active", { hasText: name }).waitFor();
+  await page.locator(".editor-instance .monaco-editor .view-lines").first().waitFor();
+}
+
+/** Unsaved text is thrown away. */
+export async function closeEditors(page: Page): Promise<void> {
+  await runCommand(page, "File: Revert File");
+  await runCommand(page, "View: Close All Editors");
+  const dialog = page.locator(".monaco-dialog-box");
+  if ((await dialog.count()) > 0) await dialog.getByText("Don't Save").click();
+  await page.locator(".tab").first().waitFor({ state: "detached" });
 }
 
 export function statusItem(page: Page, text: string): Locator {
@@ -32,6 +60,13 @@ export async function goToEnd(page: Page): Promise<void> {
   await page.keyboard.press("Control+End");
 }
 
+/** Typing is what asks for ghost text, so the text's last character is typed anew. */
+export async function retypeLastCharacter(page: Page, text: string): Promise<void> {
+  await page.keyboard.press("Backspace");
+  await page.waitForTimeout(300);
+  await page.keyboard.type(text.slice(-1));
+}
+
 export async function runCommand(page: Page, title: string): Promise<void> {
   await page.keyboard.press("F1");
   const input = page.locator(".quick-input-widget:visible input.input");
@@ -50,11 +85,14 @@ export function webview(page: Page): FrameLocator {
   return page.frameLocator("iframe.webview.ready").frameLocator("iframe#active-frame");
 }
 
-export async function until<T>(what: string, look: () => T | undefined | false, milliseconds = 15_000): Promise<T> {
+export async function until(
+  what: string,
+  look: () => boolean | Promise<boolean>,
+  milliseconds = 15_000,
+): Promise<void> {
   const giveUpAt = Date.now() + milliseconds;
   for (;;) {
-    const seen = look();
-    if (seen !== undefined && seen !== false) return seen;
+    if (await look()) return;
     if (Date.now() > giveUpAt) throw new Error(`not seen within ${milliseconds} ms: ${what}`);
     await sleep(50);
   }

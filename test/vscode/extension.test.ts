@@ -83,7 +83,7 @@ describe("Precis in the extension host", () => {
 
   it("indexes the workspace with the bundled pack", () => {
     const { index, pack } = precis.status();
-    ok(pack !== null && pack.modes.includes("compressed"), JSON.stringify(pack));
+    ok(pack?.modes.includes("compressed"), JSON.stringify(pack));
     ok(index.files >= 10 && index.chunks > index.files && index.nodes > index.chunks, JSON.stringify(index));
     ok(index.dbBytes > 0);
   });

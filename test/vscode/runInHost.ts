@@ -67,7 +67,7 @@ async function findEditor(folder: string): Promise<string> {
     try {
       return await download({ version: VERSION, cachePath: join(CACHE, "vscode") });
     } catch (error) {
-      console.log(`VS Code could not be downloaded (${String(error)}); using code-server.`);
+      process.stderr.write(`VS Code could not be downloaded (${String(error)}); using code-server.\n`);
     }
   }
   return writeShim(folder);
@@ -79,11 +79,4 @@ function writeShim(folder: string): string {
   writeFileSync(path, `#!/bin/sh\nexec "${process.execPath}" "${join(ROOT, "test/vscode/codeShim.ts")}" "$@"\n`);
   chmodSync(path, 0o755);
   return path;
-}
-
-if (import.meta.main) {
-  const rows = await runInHost();
-  for (const row of rows)
-    console.log(`${row.state}  ${row.title}${row.error === undefined ? "" : `\n        ${row.error}`}`);
-  process.exitCode = rows.some((row) => row.state === "failed") ? 1 : 0;
 }

@@ -1,0 +1,23 @@
+// Finding the engine's process from outside, as a person with `ps` would: by what its command line names.
+import { readdirSync, readFileSync } from "node:fs";
+import type { Editor } from "./harness.ts";
+
+/** Process ids of the engines that run from the editor's own extensions folder. */
+export function engineProcesses(editor: Editor): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      const [, script = ""] = commandLine(pid);
+      return script.startsWith(editor.extensions) && script.endsWith("dist/main.js");
+    });
+}
+
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+  } catch {
+    // It ended between the listing and the look.
+    return [];
+  }
+}
