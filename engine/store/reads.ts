@@ -55,6 +55,17 @@ export class Reads {
     return new Map(rows.map(({ path, hash, size, mtimeMs }) => [path, { hash, size, mtimeMs }]));
   }
 
+  file(path: string): FileStamp | undefined {
+    const query = this.#sql.prepare("SELECT hash, size, mtime_ms AS mtimeMs FROM files WHERE path = ?");
+    return query.get(path) as FileStamp | undefined;
+  }
+
+  filesAt(path: string): string[] {
+    // '0' follows '/' in the order of bytes.
+    const query = this.#sql.prepare("SELECT path FROM files WHERE path = ? OR (path > ? || '/' AND path < ? || '0')");
+    return (query.all(path, path, path) as { path: string }[]).map((row) => row.path);
+  }
+
   nodes(ids: readonly number[]): Node[] {
     const rows = this.#nodes.all(JSON.stringify(ids)) as NodeRow[];
     const found = new Map(rows.map((row) => [row.id, nodeOf(row)]));

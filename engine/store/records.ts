@@ -23,6 +23,8 @@ export interface ChunkWrite extends KnownChunk {
   readonly chunk: Chunk;
   /** Of what the encoder read. */
   readonly hash: string;
+  /** The vector was computed just now: it replaces a stored one of the same hash. */
+  readonly isFresh: boolean;
 }
 
 /** A fused node. `end` and `endLine` are those of a file's text, 0 above. */

@@ -90,6 +90,15 @@ export class Store {
     return guard(() => this.#reads.files());
   }
 
+  file(path: string): FileStamp | undefined {
+    return guard(() => this.#reads.file(path));
+  }
+
+  /** The file of that path, or those under the folder of that path. */
+  filesAt(path: string): string[] {
+    return guard(() => this.#reads.filesAt(path));
+  }
+
   /** In the order of `ids`; ids of nodes that have gone are left out. */
   nodes(ids: readonly number[]): Node[] {
     return guard(() => this.#reads.nodes(ids));

@@ -51,11 +51,11 @@ export class Writes {
     this.#clearStale = sql.prepare("DELETE FROM stale WHERE path = ?");
   }
 
-  /** Chunks that stay keep their node, id and vector; `fused` is the file's own node, undefined for a file without chunks. */
+  /** Chunks that are not fresh keep their node, id and vector; `fused` is the file's own node, undefined for a file without chunks. */
   replaceFile(file: FileWrite, chunks: readonly ChunkWrite[], fused: ParentWrite | undefined): void {
     const before = Map.groupBy(this.#chunksOf.all(file.path) as StoredChunk[], (stored) => stored.hash);
     for (const write of chunks) {
-      const stored = before.get(write.hash)?.shift();
+      const stored = write.isFresh ? undefined : before.get(write.hash)?.shift();
       if (stored === undefined) this.#insertChunk(file.path, write);
       else this.#moveChunk(stored.id, write);
     }

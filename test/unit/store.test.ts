@@ -51,6 +51,7 @@ function chunkOf(text: string, start = 0, startLine = 1): Chunk {
 
 function write(text: string, vector: Float32Array, start = 0): ChunkWrite {
   return {
+    isFresh: false,
     chunk: chunkOf(text, start),
     hash: `hash of ${text}`,
     vector,

@@ -1,0 +1,132 @@
+// The recipe of the index: scan -> chunk -> embed -> fuse -> project -> store. Only what changed is computed; a pass that
+// is cut off leaves every file old or new and its directories marked stale, and the next pass goes on from there.
+import type { Settings } from "../config.ts";
+import type { SourceFile } from "../domain.ts";
+import type { Models } from "../infer/models.ts";
+import type { KnownChunk } from "../store/records.ts";
+import type { Store } from "../store/store.ts";
+import { fuseAncestors } from "./ancestors.ts";
+import { findFiles, findGone, readChanged } from "./changes.ts";
+import { type ChunkedFile, chunkAhead } from "./chunkAhead.ts";
+import type { Chunker } from "./chunker.ts";
+import { embed, hashOf } from "./embed.ts";
+import { Fuser } from "./fuse.ts";
+import { projectFiles } from "./project.ts";
+import { type IndexReport, Tally } from "./tally.ts";
+import { createWanted } from "./wanted.ts";
+
+export type { IndexReport } from "./tally.ts";
+
+export interface IndexerOptions {
+  readonly root: string;
+  readonly store: Store;
+  readonly chunker: Chunker;
+  readonly models: Models;
+  /** The pack's `fuser.branching`. */
+  readonly branching: number;
+  readonly settings: Pick<Settings, "index.maxFileKiB" | "index.exclude">;
+}
+
+export interface IndexOptions {
+  /** Computes everything anew, whatever the store holds. */
+  readonly force?: boolean;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: IndexProgress) => void;
+}
+
+export interface IndexProgress {
+  readonly filesDone: number;
+  readonly filesTotal: number;
+  readonly currentPath: string;
+}
+
+export interface Changes {
+  /** Whole texts: saved, or as an editor holds them. */
+  readonly changed: readonly SourceFile[];
+  /** Files, or folders with all they held. */
+  readonly removed: readonly string[];
+}
+
+export type UpdateReport = Pick<IndexReport, "embedded" | "reused" | "fused">;
+
+export interface Indexer {
+  /** Makes the store agree with the disk. Rejects with the signal's reason when aborted; what is stored stays. */
+  index(options?: IndexOptions): Promise<IndexReport>;
+  /** Takes in a few changes without looking at the disk. */
+  update(changes: Changes, signal?: AbortSignal): Promise<UpdateReport>;
+}
+
+/** Vectors of chunks that left are kept for this many, for a file moved in two steps or a branch switched back. */
+const KEPT_VECTORS = 1000;
+
+/** Updates between two tidyings. */
+const TIDY_EVERY = 256;
+
+export function createIndexer(options: IndexerOptions): Indexer {
+  const { root, store, chunker, models, settings } = options;
+  const fuser = new Fuser(models, options.branching);
+  const maxFileBytes = settings["index.maxFileKiB"] * 1024;
+  const exclude = settings["index.exclude"];
+  let isWanted = createWanted(root, settings, chunker);
+  let updates = 0;
+  let last: Promise<unknown> = Promise.resolve();
+
+  /** One pass or update after another: each starts from what the one before stored. */
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const turn = last.then(work, work);
+    last = turn.catch(() => {});
+    return turn;
+  };
+
+  const index = async ({ force: isForced = false, signal, onProgress }: IndexOptions): Promise<IndexReport> => {
+    const tally = new Tally();
+    if (store.readOnly) return tally.report(store.stats());
+    isWanted = createWanted(root, settings, chunker);
+    const supports = (path: string) => chunker.supports(path);
+    const found = await findFiles({ root, exclude, maxFileBytes, supports }, tally, signal);
+    const filesTotal = found.files.length;
+    let filesDone = 0;
+    const onFile = (currentPath: string) => onProgress?.({ filesDone: filesDone++, filesTotal, currentPath });
+    const changed = readChanged(found.files, { store, tally, maxFileBytes, isForced, signal }, onFile);
+    for await (const batch of chunkAhead(changed, chunker, signal)) await ingest(batch, tally, isForced, signal);
+    for (const path of findGone(found, store.files().keys())) store.removeFile(path);
+    tally.fused += await fuseAncestors(store, fuser, models, signal);
+    store.tidy(isForced ? 0 : KEPT_VECTORS);
+    onProgress?.({ filesDone: filesTotal, filesTotal, currentPath: "" });
+    return tally.report(store.stats());
+  };
+
+  const update = async ({ changed, removed }: Changes, signal?: AbortSignal): Promise<UpdateReport> => {
+    const tally = new Tally();
+    if (store.readOnly) return { embedded: 0, reused: 0, fused: 0 };
+    const { wanted = [], unwanted = [] } = Object.groupBy(changed, (source) =>
+      isWanted(source) ? "wanted" : "unwanted",
+    );
+    const gone = [...removed, ...unwanted.map(({ path }) => path)];
+    for (const path of gone.flatMap((path) => store.filesAt(path))) store.removeFile(path);
+    const other = wanted
+      .map((source) => ({ source, write: { path: source.path, hash: hashOf(source.text), size: -1, mtimeMs: -1 } }))
+      .filter(({ write }) => store.file(write.path)?.hash !== write.hash);
+    for await (const batch of chunkAhead(other, chunker, signal)) await ingest(batch, tally, false, signal);
+    tally.fused += await fuseAncestors(store, fuser, models, signal);
+    updates += 1;
+    if (updates % TIDY_EVERY === 0) store.tidy(KEPT_VECTORS);
+    return { embedded: tally.embedded, reused: tally.reused, fused: tally.fused };
+  };
+
+  /** A batch of files through the models and into the store, each file in one transaction. */
+  const ingest = async (batch: readonly ChunkedFile[], tally: Tally, isForced: boolean, signal?: AbortSignal) => {
+    const knownChunks = isForced ? () => new Map<string, KnownChunk>() : store.knownChunks.bind(store);
+    const embedded = await embed(batch, knownChunks, models, signal);
+    const fused = await fuser.fuseFiles(embedded, signal);
+    for (const { embedded: file, chunks, fused: parent } of await projectFiles(fused, models, signal)) {
+      store.replaceFile(file.file.write, chunks, parent);
+      tally.add(file);
+    }
+  };
+
+  return {
+    index: (how = {}) => inTurn(() => index(how)),
+    update: (changes, signal) => inTurn(() => update(changes, signal)),
+  };
+}
