@@ -65,9 +65,9 @@
     const progress = /** @type {HTMLProgressElement} */ (at("progress"));
     progress.hidden = !isIndexing;
     progress.value = percent;
-    // Ready needs no explanation and indexing shows its progress; every other state is told in words.
+    // Only what a person may have to wait for or act on is told in words.
     const message = at("message");
-    message.hidden = status.state === "ready" || isIndexing || status.message === "";
+    message.hidden = (status.state !== "starting" && status.state !== "error") || status.message === "";
     message.dataset["state"] = status.state;
     message.textContent = status.message;
   }

@@ -1,7 +1,7 @@
 // `npm run package`: a production build, then precis-<version>-<platform>.vsix with only this platform's binaries and the packs.
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { CACHE, capture, ROOT, run, step } from "./run.ts";
+import { CACHE, capture, ROOT, run, runMain, step } from "./run.ts";
 import { thisTarget } from "./target.ts";
 
 /** Builds the package and returns its path. */
@@ -21,7 +21,7 @@ export async function packageExtension(): Promise<string> {
   const vsce = join(ROOT, "node_modules/@vscode/vsce/vsce");
   await capture(process.execPath, [
     ...[vsce, "package", "--target", target.name, "--out", vsix, "--ignoreFile", ignoreFile],
-    ...["--allow-missing-repository", "--skip-license"],
+    ...["--allow-missing-repository", "--no-rewrite-relative-links"],
   ]);
   console.log(`${vsix}: ${megabytes(statSync(vsix).size)}`);
   return vsix;
@@ -39,4 +39,4 @@ function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
-if (import.meta.main) await packageExtension();
+if (import.meta.main) await runMain(packageExtension);

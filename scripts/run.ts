@@ -13,6 +13,16 @@ export class ProgramFailed extends Error {
   override readonly name = "ProgramFailed";
 }
 
+/** What a person can do something about is told in a line, without a stack. */
+export async function runMain(main: () => Promise<unknown>): Promise<void> {
+  try {
+    await main();
+  } catch (error) {
+    console.error(`✗ ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+  }
+}
+
 export function step(title: string): void {
   console.log(`\n› ${title}`);
 }

@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { createProfile, installCodeServer, installExtension, pageUrl, startCodeServer } from "./codeServer.ts";
 import { type Place, placeInFolder, placeInSample, printCompletions } from "./completions.ts";
 import { packageExtension } from "./package.ts";
-import { CACHE, findProgram, ROOT, run, step } from "./run.ts";
+import { CACHE, findProgram, ROOT, run, runMain, step } from "./run.ts";
 
 /** Of our own code-server only; a `code` on the PATH keeps its owner's settings. */
 const SETTINGS = {
@@ -83,9 +83,4 @@ function tryIt(place: Place | undefined): string {
   return `Wait for “Precis: ready” at the bottom right, then type at line ${place.line}; grey text is a completion, Tab takes it.`;
 }
 
-try {
-  await main();
-} catch (error) {
-  console.error(`✗ ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
-}
+await runMain(main);

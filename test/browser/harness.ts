@@ -146,5 +146,7 @@ function editConfiguration(development: object): void {
 export async function screenshot(page: Page, name: string): Promise<void> {
   const folder = join(ARTIFACTS, "screenshots");
   mkdirSync(folder, { recursive: true });
+  // Notifications and menus slide in.
+  await page.waitForTimeout(500);
   await page.screenshot({ path: join(folder, `${name}.png`) });
 }

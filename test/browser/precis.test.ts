@@ -1,6 +1,6 @@
 // The package as a person gets it, in a real VS Code in a real browser: every step is a click or a key, every check is what
 // is on the screen or on the disk.
-import { cpSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ROOT } from "../../scripts/run.ts";
@@ -32,7 +32,9 @@ describe("Precis in VS Code", () => {
 
   const path = (name: string): string => join(editor.workspace, name);
   const onDisk = (name: string): string => readFileSync(path(name), "utf8");
-  const settings = (): Record<string, unknown> => JSON.parse(onDisk(".vscode/settings.json"));
+  /** Of the workspace; none before the first change. */
+  const settings = (): Record<string, unknown> =>
+    existsSync(path(".vscode/settings.json")) ? JSON.parse(onDisk(".vscode/settings.json")) : {};
 
   beforeAll(async () => {
     expect(UNFINISHED).not.toContain(FOREIGN);

@@ -19,8 +19,17 @@ export async function openInNewWindow(editor: Editor, file: string): Promise<Pag
   return page;
 }
 
-/** Brings a file of the workspace to the front by Go to File. */
+/** Brings a file of the workspace to the front: its tab, or else Go to File. */
 export async function showFile(page: Page, file: string): Promise<void> {
+  const name = file.split("/").at(-1) ?? file;
+  const tab = page.locator(".tab", { hasText: name });
+  if ((await tab.count()) > 0) await tab.click();
+  else await goToFile(page, file);
+  await page.locator(".tab.active", { hasText: name }).waitFor();
+  await page.locator(".editor-instance .monaco-editor .view-lines").first().waitFor();
+}
+
+async function goToFile(page: Page, file: string): Promise<void> {
   await page.keyboard.press("Control+P");
   const input = page.locator(".quick-input-widget:visible input.input");
   await input.waitFor();
@@ -28,8 +37,6 @@ export async function showFile(page: Page, file: string): Promise<void> {
   const name = file.split("/").at(-1) ?? file;
   await page.locator(".quick-input-list .monaco-list-row", { hasText: name }).first().waitFor();
   await page.keyboard.press("Enter");
-  await page.locator(".tab.active", { hasText: name }).waitFor();
-  await page.locator(".editor-instance .monaco-editor .view-lines").first().waitFor();
 }
 
 /** Unsaved text is thrown away. */

@@ -1,0 +1,34 @@
+// What the settings panel's page may ask for, and that nothing else gets through.
+import { describe, expect, it } from "vitest";
+import { parsePanelMessage } from "../../extension/panelMessages.ts";
+
+describe("a message from the panel's page", () => {
+  it.each([
+    { type: "ready" },
+    { type: "openSettings" },
+    { type: "setEnabled", enabled: false },
+    { type: "setMode", mode: "compressed" },
+    { type: "run", command: "reindex" },
+  ])("is understood: %j", (message) => {
+    expect(parsePanelMessage(message)).toEqual(message);
+  });
+
+  it.each([
+    undefined,
+    null,
+    "ready",
+    {},
+    { type: "setMode" },
+    { type: "setMode", mode: "toString" },
+    { type: "setEnabled", enabled: "yes" },
+    { type: "run", command: "workbench.action.quit" },
+    { type: "run", command: "constructor" },
+    { type: "anything" },
+  ])("is dropped: %j", (message) => {
+    expect(parsePanelMessage(message)).toBeUndefined();
+  });
+
+  it("carries nothing beyond what is known", () => {
+    expect(parsePanelMessage({ type: "ready", more: 1 })).toEqual({ type: "ready" });
+  });
+});

@@ -1,0 +1,48 @@
+// The status bar's words for every state.
+import { describe, expect, it } from "vitest";
+import type { EngineStatus } from "../../engine/protocol.ts";
+import { barText, indexText, lastText, spokenText } from "../../extension/statusText.ts";
+
+const READY: EngineStatus = {
+  state: "ready",
+  message: "Ready",
+  mode: "full",
+  percent: 100,
+  pack: null,
+  index: { files: 1, chunks: 1234, nodes: 1300, dbBytes: 1_234_567, skipped: {}, readOnly: false },
+  last: null,
+};
+
+describe("the status in words", () => {
+  it.each([
+    ["starting", "$(loading~spin) Precis: starting"],
+    ["indexing", "$(sync~spin) Precis: indexing 42 %"],
+    ["ready", "$(sparkle) Precis: ready"],
+    ["off", "$(circle-slash) Precis: off"],
+    ["error", "$(error) Precis: error"],
+  ] as const)("%s", (state, text) => {
+    expect(barText({ ...READY, state, percent: 41.6 })).toBe(text);
+  });
+
+  it("tells a screen reader what is wrong, without icons", () => {
+    expect(spokenText({ ...READY, state: "error", message: "PACK_MISSING: no pack" })).toBe(
+      "Precis: error. PACK_MISSING: no pack",
+    );
+    expect(spokenText({ ...READY, state: "indexing", percent: 5 })).toBe("Precis: indexing 5 %");
+  });
+
+  it("tells the last completion's time, mode and reason", () => {
+    expect(lastText(null)).toBe("none yet");
+    expect(lastText({ mode: "compressed", totalMs: 99.6, ttftMs: 20.2 })).toBe(
+      "100 ms (first token 20 ms), Compressed",
+    );
+    expect(lastText({ mode: "full", totalMs: 9, ttftMs: 0, reason: "deadline" })).toBe(
+      "nothing offered: deadline (9 ms (first token 0 ms), Full RAG)",
+    );
+  });
+
+  it("tells the index's size and who writes it", () => {
+    expect(indexText(READY.index)).toBe("1 file, 1,234 chunks, 1.2 MB");
+    expect(indexText({ ...READY.index, readOnly: true })).toContain("another window writes it");
+  });
+});
