@@ -142,6 +142,8 @@ function parse(text: string, parser: Parser, query: Query): Syntax | undefined {
 
 interface Definition {
   readonly node: SyntaxNode;
+  /** The node whose span the definition takes: itself, or its decorators and itself. */
+  readonly outer: SyntaxNode;
   readonly kind: UnitKind;
   readonly name: SyntaxNode | undefined;
   readonly body: SyntaxNode | undefined;
@@ -161,7 +163,8 @@ function readCaptures(query: Query, root: SyntaxNode, isLate: () => boolean): Ca
     if (defined !== undefined) {
       const part = (name: string) => match.captures.find((capture) => capture.name === name)?.node;
       const kind = defined.name === "definition.class" ? "class" : "function";
-      definitions.push({ node: defined.node, kind, name: part("name"), body: part("body") });
+      const outer = part("wrapper") ?? defined.node;
+      definitions.push({ node: defined.node, outer, kind, name: part("name"), body: part("body") });
       continue;
     }
     for (const { name, node } of match.captures) {
@@ -202,14 +205,13 @@ function readUnits(text: string, captures: Captures, unitNodes: Map<string, Synt
     unitNodes.set(keyOf(spanOf(node)), node);
   };
   const comments = captures.nodes.get("comment") ?? [];
-  const wrappers = new Map((captures.nodes.get("wrapper") ?? []).map((node) => [node.endIndex, node]));
-  for (const { node, kind, name, body } of captures.definitions) {
-    const wrapper = wrappers.get(node.endIndex);
-    const outer = wrapper !== undefined && wrapper.startIndex <= node.startIndex ? wrapper : node;
+  // A wrapped definition is matched with its wrapper and without; the first counts.
+  const byWidth = captures.definitions.toSorted((a, b) => a.outer.startIndex - b.outer.startIndex);
+  for (const { node, outer, kind, name, body } of byWidth) {
+    if (unitNodes.has(keyOf(spanOf(node)))) continue;
     const nameText = name === undefined ? "" : text.slice(name.startIndex, name.endIndex);
     add(outer, kind, nameText, signatureOf(text, node.startIndex, body?.startIndex ?? node.endIndex, comments));
-    // The definition inside a wrapper must not come back as a statement of its own.
-    if (outer !== node) unitNodes.set(keyOf(spanOf(node)), node);
+    unitNodes.set(keyOf(spanOf(node)), node);
   }
   for (const node of comments) unitNodes.set(keyOf(spanOf(node)), node);
   for (const kind of ["import", "statement"] as const) {

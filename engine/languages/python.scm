@@ -5,9 +5,12 @@
 ; Where a chunk may begin. A wrapper lends its span to the definition inside it.
 (module (_) @statement)
 (block (_) @statement)
-(decorated_definition) @wrapper
 (function_definition name: (identifier) @name body: (_) @body) @definition.function
 (class_definition name: (identifier) @name body: (_) @body) @definition.class
+(decorated_definition
+  definition: (function_definition name: (identifier) @name body: (_) @body) @definition.function) @wrapper
+(decorated_definition
+  definition: (class_definition name: (identifier) @name body: (_) @body) @definition.class) @wrapper
 
 ; A comment belongs to the code after it, so it begins nothing.
 (comment) @comment
