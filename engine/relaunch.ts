@@ -7,7 +7,7 @@ const NEEDED_NODE_API = 10;
 
 /** True when another process has taken over; its exit status becomes ours. */
 export function relaunchIfTooOld(entry: string): boolean {
-  if (Number(process.versions.napi) >= NEEDED_NODE_API) return false;
+  if (Number(process.versions["napi"]) >= NEEDED_NODE_API) return false;
   const pinned = fileURLToPath(new URL("../node_modules/node/bin/node", entry));
   if (!existsSync(pinned)) {
     process.stderr.write(
