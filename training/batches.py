@@ -44,16 +44,23 @@ class SampleSet:
         edges = np.quantile(self.lengths - 1, np.linspace(0, 1, buckets + 1)[1:])
         return sorted({int(-(-edge // 32) * 32) for edge in edges})
 
-    def batches(self, tokens_per_batch: int, buckets: int, seed: int) -> Iterator[Batch]:
-        """Endless batches of about `tokens_per_batch`; every epoch visits each sample once."""
+    def batches(self, tokens_per_batch: int, micro_tokens: int, buckets: int, seed: int) -> Iterator[list[Batch]]:
+        """Endless batches of about `tokens_per_batch`, cut into micro-batches; every epoch visits each sample once.
+
+        The weights of a whole batch sum to 1.
+        """
         rng = np.random.default_rng(seed)
         lengths = self.bucket_lengths(buckets)
         while True:
             owner = np.searchsorted(lengths, self.lengths - 1)
-            plan: list[tuple[np.ndarray, int]] = []
+            plan: list[tuple[np.ndarray, int, int]] = []
             for b, length in enumerate(lengths):
                 rows = rng.permutation(np.flatnonzero(owner == b))
-                size = max(1, tokens_per_batch // length)
-                plan += [(rows[i : i + size], length) for i in range(0, len(rows) - size + 1, size)]
+                micro = max(1, round(micro_tokens / length))
+                size = micro * max(1, round(tokens_per_batch / (micro * length)))
+                plan += [(rows[i : i + size], length, micro) for i in range(0, len(rows) - size + 1, size)]
             for k in rng.permutation(len(plan)):
-                yield self.batch(*plan[k])
+                rows, length, micro = plan[k]
+                parts = [self.batch(rows[i : i + micro], length) for i in range(0, len(rows), micro)]
+                total = sum(float(p.weights.sum()) for p in parts)
+                yield [Batch(p.ids, p.weights / total) for p in parts]

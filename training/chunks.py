@@ -8,6 +8,7 @@ import ast
 import re
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,13 @@ class Chunk:
     end_line: int
     """0-based, exclusive."""
     text: str
+    encoder_text: str = ""
+    """What the encoder reads of it; empty for this module's own chunks."""
+
+
+def from_engine(row: dict[str, Any]) -> Chunk:
+    """A line of the engine's chunk export, whose lines are 1-based and inclusive."""
+    return Chunk(row["path"], row["startLine"] - 1, row["endLine"], row["text"].rstrip(), row["encoderText"])
 
 
 def boundaries(text: str, lines: list[str], budget: int) -> list[int]:

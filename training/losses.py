@@ -6,9 +6,8 @@ from torch import Tensor
 
 
 def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Mean next-token loss in nats. logits [N, V], targets [N], weights [N]."""
-    each = F.cross_entropy(logits.float(), targets, reduction="none")
-    return (each * weights).sum() / weights.sum().clamp(min=1.0)
+    """Summed next-token loss in nats; weights that sum to 1 make it a mean. logits [N, V], targets [N], weights [N]."""
+    return (F.cross_entropy(logits.float(), targets, reduction="none") * weights).sum()
 
 
 def info_nce(queries: Tensor, keys: Tensor, temperature: float, same: Tensor | None = None) -> Tensor:

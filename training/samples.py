@@ -53,9 +53,9 @@ class Sample:
     """Worst first: the best stands next to the file."""
 
 
-def window(prefix: str, suffix: str, before: int = 14, after: int = 6) -> str:
-    """The lines around the cursor that a query is made of."""
-    return "\n".join(prefix.split("\n")[-before:]) + "\n" + "\n".join(suffix.split("\n")[:after])
+def window(prefix: str, suffix: str, before: int = 16, after: int = 5) -> str:
+    """The lines around the cursor that a query is made of, as the engine takes them."""
+    return "\n".join(prefix.split("\n")[-before:]) + "\n".join(["", *suffix.split("\n")[:after]])
 
 
 def draw_hole(text: str, rng: random.Random) -> tuple[str, str, str] | None:
@@ -100,15 +100,23 @@ def renamed(chunk: Chunk, rng: random.Random) -> Chunk:
 class Repository:
     """A repository's files and chunks, from which samples are drawn."""
 
-    def __init__(self, name: str, files: dict[str, str], chunk_tokens: int = 160) -> None:
+    def __init__(self, name: str, files: dict[str, str], chunks: list[Chunk] | None = None, chunk_tokens: int = 160) -> None:
         self.name = name
         self.files = {p: t for p, t in files.items() if "<|" not in t}
         self.paths = list(self.files)
-        self.by_file = {p: cut(p, t, chunk_tokens) for p, t in self.files.items()}
+        if chunks is None:
+            self.by_file = {p: cut(p, t, chunk_tokens) for p, t in self.files.items()}
+        else:
+            self.by_file = {p: [] for p in self.files}
+            for chunk in chunks:
+                self.by_file[chunk.path].append(chunk)
         self.index = JaccardIndex([c for cs in self.by_file.values() for c in cs])
+        self.position = {id(c): i for i, c in enumerate(self.index.chunks)}
         self.bytes = sum(len(t) for t in self.files.values())
 
-    def draw(self, rng: random.Random, oracle: float = 0.35, copies: float = 0.07, retrieve: bool = True) -> Sample | None:
+    def draw(
+        self, rng: random.Random, oracle: float = 0.35, copies: float = 0.07, retrieve: bool = True, found: int = 8
+    ) -> Sample | None:
         """One sample. `oracle`: share whose query sees the answer; `copies`: share with a near-duplicate planted."""
         path = rng.choice(self.paths)
         hole = draw_hole(self.files[path], rng)
@@ -118,12 +126,12 @@ class Repository:
         sample = Sample(self.name, path, prefix, middle, suffix)
         if retrieve:
             query = identifiers(window(prefix, suffix) + ("\n" + middle if rng.random() < oracle else ""))
-            found = [c for _, c in self.index.search(query, path, 8)]
+            similar = [c for _, c in self.index.search(query, path, found)]
             line = prefix.count("\n")
             if rng.random() < copies:
                 here = [c for c in self.by_file[path] if c.start_line <= line < c.end_line]
-                found = [renamed(c, rng) for c in here] + found
-            sample.retrieved = found[::-1]
+                similar = [renamed(c, rng) for c in here] + similar
+            sample.retrieved = similar[::-1]
         return sample
 
 
@@ -143,9 +151,19 @@ def context_ids(tokenizer: Tokenizer, chunks: list[Chunk], budget: int) -> list[
     return [i for ids in reversed(kept) for i in ids]
 
 
+def left_ids(tokenizer: Tokenizer, prefix: str, budget: int) -> list[int]:
+    """The last whole lines of the prefix within `budget` tokens; a single longer line is cut."""
+    text = prefix[-8 * budget :]
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    if len(encoding.ids) <= budget:
+        return encoding.ids
+    next_line = text.find("\n", encoding.offsets[-budget][0]) + 1
+    return encode(tokenizer, text[next_line:]) if 0 < next_line < len(text) else encoding.ids[-budget:]
+
+
 def prompt_ids(tokenizer: Tokenizer, sample: Sample, order: str, budget: Budget) -> list[int]:
     """The prompt without retrieved text, up to the place where the completion begins."""
-    left = encode(tokenizer, sample.prefix[-8 * budget.left :])[-budget.left :]
+    left = left_ids(tokenizer, sample.prefix, budget.left)
     right = encode(tokenizer, sample.suffix[: 8 * budget.right])[: budget.right]
     template = {"spm": SPM, "psm": PSM}[order]
     ids: list[int] = []
@@ -179,7 +197,7 @@ def repositories(corpus: Path, split: str, chunk_tokens: int = 160) -> Iterator[
         for name, group in groupby(records, key=lambda r: str(r["repo"])):
             files = {r["path"]: r["text"] for r in group if r["split"] == split}
             if len(files) >= 3:
-                yield Repository(name, files, chunk_tokens)
+                yield Repository(name, files, chunk_tokens=chunk_tokens)
 
 
 def write(folder: Path, rows: list[tuple[list[int], list[int]]]) -> None:

@@ -38,9 +38,13 @@ class Encoder(nn.Module):
             mine.load_state_dict(theirs.state_dict())
         self.out.weight.copy_(torch.eye(*self.out.weight.shape))
 
-    def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
-        """[n, t], [n] -> [n, vector_dim]."""
-        hidden = self.trunk(self.embed_tokens(input_ids))
-        valid = torch.arange(input_ids.shape[1])[None, :] < lengths[:, None]
+    def pool(self, embeds: Tensor, lengths: Tensor) -> Tensor:
+        """Token embeddings [n, t, dim], [n] -> [n, vector_dim]."""
+        hidden = self.trunk(embeds)
+        valid = torch.arange(embeds.shape[1])[None, :] < lengths[:, None]
         pooled = (hidden.float() * valid[..., None]).sum(1) / lengths[:, None]
         return F.normalize(self.out(pooled).float(), dim=-1)
+
+    def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """[n, t], [n] -> [n, vector_dim]."""
+        return self.pool(self.embed_tokens(input_ids), lengths)

@@ -1,0 +1,84 @@
+r"""A part of the corpus, cut by the engine's own chunker: what the encoder, fuser and joint stages train on.
+
+    python engine_chunks.py --corpus FILE --tokenizer FILE --out DIR \
+        --exporter ../engine/indexing/exportChunksMain.ts
+
+Writes `chunks.jsonl`, one repository a line: its files and their chunks.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import tempfile
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from samples import MACHINE_LEARNING
+
+
+def part_of(records: list[dict[str, Any]], limit: int) -> dict[str, str]:
+    """Neighbouring files up to `limit` bytes: whole folders, since what resembles a file stands beside it."""
+    files = {r["path"]: r["text"] for r in sorted(records, key=lambda r: r["path"]) if "<|" not in r["text"]}
+    size = sum(len(t) for t in files.values())
+    skip = max(0, (size - limit) // 2)
+    kept: dict[str, str] = {}
+    seen = taken = 0
+    for path, text in files.items():
+        seen += len(text)
+        if seen > skip and taken + len(text) <= limit:
+            kept[path] = text
+            taken += len(text)
+    return kept
+
+
+def cut_by_engine(files: dict[str, str], command: list[str], tokenizer: Path, max_tokens: int) -> list[dict[str, Any]]:
+    """The engine's chunks of a folder holding `files`."""
+    folder = Path(tempfile.mkdtemp(prefix="precis-training-"))
+    try:
+        for path, text in files.items():
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text)
+        arguments = [*command, str(folder), str(tokenizer), str(max_tokens)]
+        result = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    finally:
+        shutil.rmtree(folder)
+    wanted = ("path", "startLine", "endLine", "text", "encoderText")
+    return [{k: row[k] for k in wanted} for row in map(json.loads, result.stdout.splitlines())]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--tokenizer", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--node", default="node")
+    parser.add_argument("--exporter", required=True, help="the engine's exportChunksMain.ts")
+    parser.add_argument("--max-tokens", type=int, default=160)
+    parser.add_argument("--repo-bytes", type=int, default=400_000)
+    parser.add_argument("--total-bytes", type=int, default=1_000_000_000)
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+
+    total, count = 0, 0
+    command = [args.node, args.exporter]
+    with args.corpus.open() as lines, (args.out / "chunks.jsonl").open("w") as out:
+        for name, group in groupby(map(json.loads, lines), key=lambda r: str(r["repo"])):
+            records = list(group)
+            learning = MACHINE_LEARNING.search(name) is not None
+            if records[0]["split"] != "train" or len(records) < 8 or total > args.total_bytes:
+                continue
+            files = part_of(records, args.repo_bytes if learning else args.repo_bytes // 4)
+            chunks = cut_by_engine(files, command, args.tokenizer, args.max_tokens)
+            if len(chunks) < 30:
+                continue
+            out.write(json.dumps({"repo": name, "files": files, "chunks": chunks}) + "\n")
+            total += sum(len(t) for t in files.values())
+            count += len(chunks)
+    print(f"{total / 1e6:.1f} MB, {count} chunks")
+
+
+if __name__ == "__main__":
+    main()
