@@ -7,7 +7,7 @@ import { loadTokenizer } from "../infer/tokenizer.ts";
 import { type LanguagePaths, loadLanguages } from "../languages/languages.ts";
 import { chunk } from "./chunk.ts";
 
-export interface ChunkWorkerData {
+export interface ChunkWorkerOptions {
   readonly tokenizerFile: string;
   readonly maxTokens: number;
   readonly languages: LanguagePaths | undefined;
@@ -29,7 +29,7 @@ export type ChunkReply =
 /** Rows that come again, such as imports and `return`s, are counted once. */
 const REMEMBERED_ROWS = 100_000;
 
-async function serve(data: ChunkWorkerData, reply: (message: ChunkReply) => void): Promise<void> {
+async function serve(data: ChunkWorkerOptions, reply: (message: ChunkReply) => void): Promise<void> {
   try {
     const tokenizer = await loadTokenizer(data.tokenizerFile);
     const languages = await loadLanguages(data.languages);
@@ -58,4 +58,4 @@ function remember(count: (text: string) => number): (text: string) => number {
 }
 
 const port = parentPort;
-if (port !== null) void serve(workerData as ChunkWorkerData, (message) => port.postMessage(message));
+if (port !== null) void serve(workerData as ChunkWorkerOptions, (message) => port.postMessage(message));

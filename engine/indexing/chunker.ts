@@ -5,7 +5,7 @@ import { Worker } from "node:worker_threads";
 import type { Chunk, SourceFile } from "../domain.ts";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
 import type { LanguagePaths } from "../languages/languages.ts";
-import type { ChunkReply, ChunkRequest, ChunkWorkerData } from "./chunkWorker.ts";
+import type { ChunkReply, ChunkRequest, ChunkWorkerOptions } from "./chunkWorker.ts";
 
 export interface ChunkerOptions {
   /** `chunkWorker.js` beside the bundle, or `chunkWorker.ts` in the sources. */
@@ -59,7 +59,7 @@ class ChunkerClient implements Chunker {
 
   start(): Promise<void> {
     const { workerUrl, tokenizerFile, maxTokens, languages } = this.#options;
-    const data: ChunkWorkerData = { tokenizerFile, maxTokens, languages };
+    const data: ChunkWorkerOptions = { tokenizerFile, maxTokens, languages };
     const worker = new Worker(workerUrl, { workerData: data });
     this.#worker = worker;
     return new Promise((resolve, reject) => {

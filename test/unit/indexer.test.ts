@@ -8,11 +8,13 @@ import {
   type Bench,
   type BenchOptions,
   BRANCHING,
+  contents,
   directChunker,
   functions,
   fuseGroup,
   openBench,
   openStoreIn,
+  TREE,
   vectorOfText,
 } from "./indexing.ts";
 
@@ -28,42 +30,11 @@ async function bench(files: Record<string, string>, options?: BenchOptions): Pro
   return opened;
 }
 
-const TREE = {
-  "main.py": functions(2, "main"),
-  "pkg/__init__.py": "",
-  "pkg/one.py": functions(5, "one"),
-  "pkg/deep/two.py": functions(1, "two"),
-  "pkg/deep/three.py": functions(12, "three"),
-};
-
 function vectorAt(store: Store, path: string, level: Level): Vector {
   const node = store.nodeAt(path, level);
   const vector = node === undefined ? undefined : store.vectorOf(node.id);
   if (vector === undefined) throw new Error(`no ${level} node at "${path}"`);
   return vector;
-}
-
-/** Everything that a reader of the store can tell apart, without ids. */
-function contents(store: Store) {
-  const seen = [...store.chunkIdentifiers()].map(({ id }) => {
-    const [node] = store.nodes([id]);
-    return [node?.path, node?.start, node?.text, node?.features, store.vectorOf(id), store.pseudoTokens([id]).get(id)];
-  });
-  const folders = new Set(
-    [...store.files().keys()].flatMap((path) => path.split("/").map((_, n, parts) => parts.slice(0, n).join("/"))),
-  );
-  const fused = [...store.files().keys(), ...folders].map((path) =>
-    (["file", "directory", "repository"] as const).map((level) => {
-      const node = store.nodeAt(path, level);
-      return node === undefined ? [path, level] : [path, level, node.end, node.endLine, store.vectorOf(node.id)];
-    }),
-  );
-  const { dbBytes: _, ...stats } = store.stats();
-  return {
-    chunks: seen.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
-    fused: fused.flat().sort(),
-    stats,
-  };
 }
 
 /** The paper's rounds, written down once more and plainly. */
@@ -305,79 +276,6 @@ describe("a pass that is cut off", () => {
     const { indexer, store } = await bench(TREE);
     await expect(indexer.index({ signal: AbortSignal.abort(new Error("no")) })).rejects.toThrow("no");
     expect(store.stats().files).toBe(0);
-  });
-});
-
-describe("an update", () => {
-  test("takes in a text the disk does not have, and gives it back to the disk's at the next pass", async () => {
-    const { indexer, store, models } = await bench(TREE);
-    await indexer.index();
-    const before = contents(store);
-    const path = "pkg/one.py";
-    const text = `${functions(5, "one")}\n\n\n${functions(1, "unsaved")}`;
-    expect(await indexer.update({ changed: [{ path, text }], removed: [] })).toEqual({
-      embedded: 1,
-      reused: 5,
-      fused: 3,
-    });
-    expect(store.searchText(["unsaved_0"], 1)).toHaveLength(1);
-    models.encoded.length = 0;
-    expect(await indexer.update({ changed: [{ path, text }], removed: [] })).toEqual({
-      embedded: 0,
-      reused: 0,
-      fused: 0,
-    });
-    await indexer.index();
-    expect(models.encoded).toEqual([]);
-    expect(contents(store)).toEqual(before);
-  });
-
-  test("removes a file, or a folder with all it held, and nothing of a like name", async () => {
-    const { indexer, store } = await bench({ ...TREE, "pkg2/x.py": functions(1), "pkg.py": functions(1, "g") });
-    await indexer.index();
-    await indexer.update({ changed: [], removed: ["main.py"] });
-    expect(store.nodeAt("main.py", "file")).toBeUndefined();
-    await indexer.update({ changed: [], removed: ["pkg", "never/was.py"] });
-    expect([...store.files().keys()]).toEqual(["pkg.py", "pkg2/x.py"]);
-    expect(store.nodeAt("pkg", "directory")).toBeUndefined();
-  });
-
-  test("fuses one group a round in a folder of many files", async () => {
-    const files = Object.fromEntries(Array.from({ length: 27 }, (_, n) => [`f${n + 10}.py`, functions(1, `m${n}`)]));
-    const { indexer, models } = await bench(files);
-    await indexer.index();
-    models.groupSizes.length = 0;
-    await indexer.update({ changed: [{ path: "f20.py", text: functions(1, "other") }], removed: [] });
-    // One group for the file, then 27 -> 9 -> 3 -> 1.
-    expect(models.groupSizes).toEqual([1, 3, 3, 3]);
-  });
-
-  test("leaves out what a scan would leave out, and drops what became so", async () => {
-    const { indexer, store } = await bench(
-      { ".gitignore": "build/\n", "a.py": "x = 1\n" },
-      { exclude: ["*_pb2.py"], maxFileKiB: 1 },
-    );
-    await indexer.index();
-    const key = "AKIA" + "ABCDEFGHIJKLMNOP";
-    const changed = [
-      { path: "build/b.py", text: "x = 1\n" },
-      { path: "node_modules/b.py", text: "x = 1\n" },
-      { path: "c_pb2.py", text: "x = 1\n" },
-      { path: "d.txt", text: "x = 1\n" },
-      { path: "e.py", text: `key = "${key}"\n` },
-      { path: "f.py", text: "x = 1\n".repeat(1000) },
-      { path: "a.py", text: `key = "${key}"\n` },
-    ];
-    await indexer.update({ changed, removed: [] });
-    expect(store.stats().files).toBe(0);
-  });
-
-  test("waits for a pass that is running", async () => {
-    const { indexer, store } = await bench(TREE);
-    const pass = indexer.index();
-    const update = indexer.update({ changed: [{ path: "main.py", text: functions(1, "late") }], removed: [] });
-    await Promise.all([pass, update]);
-    expect(store.searchText(["late_0"], 1)).toHaveLength(1);
   });
 });
 

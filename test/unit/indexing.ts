@@ -136,3 +136,35 @@ export function functions(n: number, tag = "f"): string {
     "\n\n",
   );
 }
+
+/** A small repository of four files with chunks and one without. */
+export const TREE = {
+  "main.py": functions(2, "main"),
+  "pkg/__init__.py": "",
+  "pkg/one.py": functions(5, "one"),
+  "pkg/deep/two.py": functions(1, "two"),
+  "pkg/deep/three.py": functions(12, "three"),
+};
+
+/** Everything that a reader of the store can tell apart, without ids. */
+export function contents(store: Store) {
+  const seen = [...store.chunkIdentifiers()].map(({ id }) => {
+    const [node] = store.nodes([id]);
+    return [node?.path, node?.start, node?.text, node?.features, store.vectorOf(id), store.pseudoTokens([id]).get(id)];
+  });
+  const folders = new Set(
+    [...store.files().keys()].flatMap((path) => path.split("/").map((_, n, parts) => parts.slice(0, n).join("/"))),
+  );
+  const fused = [...store.files().keys(), ...folders].map((path) =>
+    (["file", "directory", "repository"] as const).map((level) => {
+      const node = store.nodeAt(path, level);
+      return node === undefined ? [path, level] : [path, level, node.end, node.endLine, store.vectorOf(node.id)];
+    }),
+  );
+  const { dbBytes: _, ...stats } = store.stats();
+  return {
+    chunks: seen.sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
+    fused: fused.flat().sort(),
+    stats,
+  };
+}
