@@ -42,7 +42,7 @@ export interface Syntax {
   /** Ordered by start, one for each identifier. */
   readonly names: readonly Name[];
   readonly imports: readonly Import[];
-  /** Code units inside syntax errors. */
+  /** Code units inside syntax errors; a definition that was understood inside an error is none. */
   readonly errorLength: number;
   /** The named syntax nodes of a span that is a unit, as an S-expression; `""` for any other span. */
   outline(span: Span): string;
@@ -184,7 +184,7 @@ function spansOf(text: string, captures: Captures): Omit<Syntax, "delete"> {
     units,
     names: readNames(text, captures),
     imports: readImports(text, units, of("import.module"), of("import.name")),
-    errorLength: lengthOf(of("error")),
+    errorLength: errorLengthOf(of("error"), captures.definitions),
     outline: (span) => unitNodes.get(keyOf(span))?.toString() ?? "",
   };
 }
@@ -293,13 +293,29 @@ function readImports(text: string, units: readonly Unit[], modules: SyntaxNode[]
   return imports;
 }
 
-/** Total length of possibly nested nodes, each code unit counted once. */
-function lengthOf(nodes: readonly SyntaxNode[]): number {
-  let end = 0;
+/** The length of what lies in an error and not in a definition inside that error. Spans of a tree nest or are apart. */
+function errorLengthOf(errors: readonly SyntaxNode[], definitions: readonly Definition[]): number {
+  if (errors.length === 0) return 0;
+  const spans = [
+    ...errors.map((node) => ({ ...spanOf(node), isError: true })),
+    ...definitions.map(({ outer }) => ({ ...spanOf(outer), isError: false })),
+  ].sort((a, b) => a.start - b.start || b.end - a.end);
+  const open: typeof spans = [];
+  let at = 0;
   let length = 0;
-  for (const node of [...nodes].sort((a, b) => a.startIndex - b.startIndex)) {
-    length += Math.max(0, node.endIndex - Math.max(end, node.startIndex));
-    end = Math.max(end, node.endIndex);
+  const moveTo = (offset: number) => {
+    for (let inner = open.at(-1); inner !== undefined && inner.end <= offset; inner = open.at(-1)) {
+      if (inner.isError) length += Math.max(0, inner.end - at);
+      at = Math.max(at, inner.end);
+      open.pop();
+    }
+    if (open.at(-1)?.isError) length += Math.max(0, offset - at);
+    at = Math.max(at, offset);
+  };
+  for (const span of spans) {
+    moveTo(span.start);
+    open.push(span);
   }
+  moveTo(Number.MAX_SAFE_INTEGER);
   return length;
 }
