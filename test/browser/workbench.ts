@@ -41,11 +41,12 @@ async function goToFile(page: Page, file: string): Promise<void> {
 
 /** Unsaved text is thrown away. */
 export async function closeEditors(page: Page): Promise<void> {
-  await runCommand(page, "File: Revert File");
   await runCommand(page, "View: Close All Editors");
-  const dialog = page.locator(".monaco-dialog-box");
-  if ((await dialog.count()) > 0) await dialog.getByText("Don't Save").click();
-  await page.locator(".tab").first().waitFor({ state: "detached" });
+  const dontSave = page.locator(".monaco-dialog-box").getByRole("button", { name: "Don't Save" });
+  await until("no open editor", async () => {
+    if ((await dontSave.count()) > 0) await dontSave.click();
+    return (await page.locator(".tab").count()) === 0;
+  });
 }
 
 export function statusItem(page: Page, text: string): Locator {
