@@ -97,7 +97,7 @@ function rulesAbove(root: string): Rules[] {
 
 function readRules(folder: string): Ignore | undefined {
   const texts = IGNORE_FILES.map((name) => readPatterns(join(folder, name))).filter((text) => text !== undefined);
-  return texts.length === 0 ? undefined : ignore().add(texts);
+  return texts.length === 0 ? undefined : ignore().add(texts.join("\n"));
 }
 
 /** Undefined where there is none; an ignore file that cannot be read ignores nothing. */

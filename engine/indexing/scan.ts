@@ -1,4 +1,4 @@
-// Workspace folder -> files worth indexing, in the order of their paths, and a reason for each one left out. Looks only
+// Workspace folder -> files worth indexing, folder by folder, and a reason for each one left out. Looks only
 // at names and sizes; `readSource.ts` reads. Links are never followed, so nothing is met twice or lies outside the root.
 import type { Stats } from "node:fs";
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
