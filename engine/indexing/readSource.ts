@@ -1,7 +1,6 @@
 // A scanned file -> its text, or the reason why it is left out. The file may have changed, grown or gone since the scan.
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
-import { isBinaryFile } from "isbinaryfile";
 import type { SourceFile } from "../domain.ts";
 import { messageOf } from "../errors.ts";
 import { reasonOf, type ScannedFile, type SkippedFile, type SkipReason } from "./scan.ts";
@@ -46,7 +45,7 @@ export async function readSource(scanned: ScannedFile, maxFileBytes: number): Pr
     if (!stats.isFile()) return skip("unreadable", "not a regular file");
     if (stats.size > maxFileBytes) return skip("too-large", `${stats.size} bytes`);
     const bytes = await handle.readFile();
-    if (await isBinaryFile(bytes)) return skip("binary");
+    if (isBinary(bytes)) return skip("binary");
     const text = decode(bytes);
     if (text === undefined) return skip("not-utf8");
     const reason = reasonAgainst(text);
@@ -63,6 +62,12 @@ export async function readSource(scanned: ScannedFile, maxFileBytes: number): Pr
 export function reasonAgainst(text: string): SkipReason | undefined {
   if (SECRETS.some((pattern) => pattern.test(text))) return "secret";
   return isMinified(text) ? "minified" : undefined;
+}
+
+/** Git's rule: text holds no zero byte. UTF-16 does, but is text in another encoding. */
+function isBinary(bytes: Uint8Array): boolean {
+  const mark = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
+  return bytes.includes(0) && mark !== 0xfffe && mark !== 0xfeff;
 }
 
 /** A byte-order mark is dropped, as editors do, so that offsets agree with theirs. */
