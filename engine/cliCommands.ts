@@ -120,7 +120,7 @@ export async function completeCommand(
   await withEngine(installation, options.pack, async (engine, settings) => {
     const workspace = await openFolder(engine, settings, root, options.store);
     try {
-      await workspace.index();
+      if (options.mode !== "none") await workspace.index();
       const path = relative(root, file).split(sep).join("/");
       const completion = await workspace.complete(
         { path, text, offset },

@@ -82,6 +82,12 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** A dynamic import by name found no file: Node, the bundler and the test runner each say it in their own words. */
+export function isMissingModule(error: unknown): boolean {
+  if (errnoOf(error) === "ERR_MODULE_NOT_FOUND") return true;
+  return error instanceof Error && /not found in bundle|Unknown variable dynamic import/.test(error.message);
+}
+
 /** Node's errno code (`ENOENT`, `EACCES`, …), or undefined for anything else. */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !("code" in error)) return undefined;

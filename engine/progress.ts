@@ -21,12 +21,16 @@ export type StartProgress = (
   from: { token?: ProgressToken | undefined; cancellation?: CancellationToken },
 ) => Promise<Progress>;
 
-/** Registers the cancel handler once per connection. `canCreate`: the client said it shows progress the server starts. */
+/** `canCreate`: the client said it shows progress the server starts. */
 export function progressOn(connection: Connection, canCreate: () => boolean): StartProgress {
   const running = new Map<ProgressToken, AbortController>();
-  connection.onNotification(WorkDoneProgressCancelNotification.type, ({ token }) => running.get(token)?.abort());
   let made = 0;
+  let isListening = false;
   return async (title, from) => {
+    // The library takes this notification for its own tokens during the handshake; ours must come after.
+    if (!isListening)
+      connection.onNotification(WorkDoneProgressCancelNotification.type, ({ token }) => running.get(token)?.abort());
+    isListening = true;
     const aborter = new AbortController();
     from.cancellation?.onCancellationRequested(() => aborter.abort());
     const token = from.token ?? (canCreate() ? `precis-${++made}` : undefined);

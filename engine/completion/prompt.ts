@@ -16,9 +16,9 @@ export interface PromptBudget {
   readonly right: number;
 }
 
-/** Lines of the query window. The line below matters less: it is often the next definition. */
-const QUERY_LINES_ABOVE = 15;
-const QUERY_LINES_BELOW = 5;
+/** Lines of the query window, the cursor's own among those above: what the encoder was trained to be asked with. */
+const QUERY_LINES_ABOVE = 14;
+const QUERY_LINES_BELOW = 6;
 
 /**
  * The left window starts at a multiple of this many lines, so that a new line does not always move it and the reader's
@@ -82,8 +82,8 @@ function rightWindow(after: string, budget: number, countTokens: (text: string) 
 }
 
 function queryWindow(before: string, after: string): string {
-  const above = before.split("\n").slice(-QUERY_LINES_ABOVE - 1);
-  const below = after.split("\n").slice(0, QUERY_LINES_BELOW + 1);
+  const above = before.split("\n").slice(-QUERY_LINES_ABOVE);
+  const below = after.split("\n").slice(0, QUERY_LINES_BELOW);
   return above.join("\n") + below.join("\n");
 }
 

@@ -1,7 +1,7 @@
 // How sessions of this process run: which providers, how many threads.
 import { availableParallelism } from "node:os";
 import type { Problem } from "../errors.ts";
-import { loadProvider, type Provider } from "./providers/provider.ts";
+import { loadProvider, type Provider } from "./provider.ts";
 
 export interface Runtime {
   readonly providers: readonly Provider[];

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import ort from "onnxruntime-node";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
-import type { Provider } from "./providers/provider.ts";
+import type { Provider } from "./provider.ts";
 
 export type TensorData = Float32Array | Int32Array | BigInt64Array;
 

@@ -1,6 +1,6 @@
 // Prompt -> candidates: run the named retrievers, merge their ranks. Knows no retriever by name.
 import type { Candidate, Level, Prompt } from "../domain.ts";
-import { messageOf, type Problem } from "../errors.ts";
+import { isMissingModule, messageOf, type Problem } from "../errors.ts";
 import type { Models } from "../infer/models.ts";
 import type { Store } from "../store/store.ts";
 
@@ -71,10 +71,7 @@ async function findRetriever(name: string): Promise<CreateRetriever | undefined>
     const module: { create: CreateRetriever } = await import(`./retrievers/${name}.ts`);
     return module.create;
   } catch (error) {
-    const isMissing =
-      error instanceof Error &&
-      (/not found in bundle/.test(error.message) || ("code" in error && error.code === "ERR_MODULE_NOT_FOUND"));
-    if (isMissing) return undefined;
+    if (isMissingModule(error)) return undefined;
     throw error;
   }
 }

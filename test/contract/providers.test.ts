@@ -3,16 +3,14 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { loadProvider } from "../../engine/infer/providers/provider.ts";
+import { loadProvider } from "../../engine/infer/provider.ts";
 import { openRuntime } from "../../engine/infer/runtime.ts";
 import { openSession } from "../../engine/infer/session.ts";
 import { findPack, openPack } from "../../engine/pack/pack.ts";
 
 const FOLDER = fileURLToPath(new URL("../../engine/infer/providers", import.meta.url));
 const PACKS = fileURLToPath(new URL("../../packs", import.meta.url));
-const NAMES = readdirSync(FOLDER)
-  .map((file) => file.replace(/\.ts$/, ""))
-  .filter((name) => name !== "provider");
+const NAMES = readdirSync(FOLDER).map((file) => file.replace(/\.ts$/, ""));
 
 describe.each(NAMES)("%s", (name) => {
   it("is registered under its file's name and runs a graph, or the CPU takes over and says so", async () => {
@@ -31,7 +29,7 @@ describe.each(NAMES)("%s", (name) => {
 });
 
 it("falls back to the CPU for a name without a file, and says so", async () => {
-  for (const name of ["abacus", "../reader", "provider"]) {
+  for (const name of ["abacus", "../reader"]) {
     const { runtime, problems } = await openRuntime([name], 1);
     expect(runtime.providers.map((provider) => provider.name)).toEqual(["cpu"]);
     expect(problems).toMatchObject([{ code: "PROVIDER_FELL_BACK" }]);

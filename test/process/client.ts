@@ -31,6 +31,7 @@ export interface TestClient {
   readonly errors: () => string;
   readonly exited: Promise<number | null>;
   settings: Record<string, unknown>;
+  /** The present status if it fits, else the first that does. */
   status(fits: (status: EngineStatus) => boolean): Promise<EngineStatus>;
   open(path: string, text?: string): Promise<string>;
   /** Replaces the whole text. */
@@ -123,10 +124,10 @@ function clientOf({ child, connection, statuses, waiting, exited, errors, settin
     status: (fits) =>
       new Promise((resolve, reject) => {
         const look = () => {
-          const found = statuses.findLast(fits);
-          if (found === undefined) return;
+          const now = statuses.at(-1);
+          if (now === undefined || !fits(now)) return;
           waiting.delete(look);
-          resolve(found);
+          resolve(now);
         };
         waiting.add(look);
         void exited.then((code) => reject(new Error(`the engine exited with ${code}: ${errors()}`)));

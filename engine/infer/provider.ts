@@ -1,5 +1,5 @@
-// What a file of this folder exports as `provider`; the file's name is its registration.
-
+// What a file under providers/ exports as `provider`; the file's name is its registration.
+import { isMissingModule } from "../errors.ts";
 /** One execution provider of the runtime. */
 export interface Provider {
   readonly name: string;
@@ -11,15 +11,12 @@ const NAME = /^[a-z][a-zA-Z0-9]*$/;
 
 /** The provider of that name, or undefined when this build has none. */
 export async function loadProvider(name: string): Promise<Provider | undefined> {
-  if (!NAME.test(name) || name === "provider") return undefined;
+  if (!NAME.test(name)) return undefined;
   try {
-    const module: { provider: Provider } = await import(`./${name}.ts`);
+    const module: { provider: Provider } = await import(`./providers/${name}.ts`);
     return module.provider;
   } catch (error) {
-    const isMissing =
-      error instanceof Error &&
-      (/not found in bundle/.test(error.message) || ("code" in error && error.code === "ERR_MODULE_NOT_FOUND"));
-    if (isMissing) return undefined;
+    if (isMissingModule(error)) return undefined;
     throw error;
   }
 }
