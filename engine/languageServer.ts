@@ -5,6 +5,7 @@ import {
   type Connection,
   DidChangeConfigurationNotification,
   DidChangeWatchedFilesNotification,
+  ExecuteCommandRequest,
   type InitializeParams,
   type InitializeResult,
   type InlineCompletionItem,
@@ -83,7 +84,8 @@ export class LanguageServer {
     connection.onDidChangeConfiguration(() => this.#settingsChanged());
     connection.onDidChangeWatchedFiles(() => this.#later("watch", WATCH_PAUSE_MS, () => this.#reindex({})));
     connection.languages.inlineCompletion.on((params, token) => this.#inlineCompletion(params, token));
-    connection.onExecuteCommand(async ({ command, workDoneToken }, cancellation) => {
+    // Not `onExecuteCommand`: that takes the client's work-done token out of the params.
+    connection.onRequest(ExecuteCommandRequest.type, async ({ command, workDoneToken }, cancellation) => {
       if (command !== ENGINE_COMMANDS.reindex) return null;
       const progress = await this.#startProgress("Precis: indexing", { token: workDoneToken, cancellation });
       await this.#reindex({ progress, isForced: true });
