@@ -255,6 +255,8 @@ function connect(file: string): Database.Database {
   const db = new Database(file, { timeout: 5000 });
   try {
     sqliteVec.load(db);
+    // Before anything is written: `tidy` gives freed pages back to the disk.
+    db.pragma("auto_vacuum = INCREMENTAL");
     db.pragma("journal_mode = WAL");
     db.pragma("synchronous = NORMAL");
     db.pragma("journal_size_limit = 16777216");

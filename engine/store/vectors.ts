@@ -14,6 +14,7 @@ export class VectorTable {
   readonly #sql: Sql;
   readonly #vectorDim: number;
   readonly #insert: Statement;
+  readonly #replace: Statement;
   readonly #remove: Statement;
   readonly #get: Statement;
   readonly #search: Statement;
@@ -22,17 +23,19 @@ export class VectorTable {
     this.#sql = sql;
     this.#vectorDim = vectorDim;
     this.#insert = sql.prepare("INSERT INTO vectors (rowid, vector) VALUES (?, ?)");
+    this.#replace = sql.prepare("UPDATE vectors SET vector = ? WHERE rowid = ?");
     this.#remove = sql.prepare("DELETE FROM vectors WHERE rowid = ?");
     this.#get = sql.prepare("SELECT vector FROM vectors WHERE rowid = ?");
     this.#search = sql.prepare("SELECT rowid AS id, distance FROM vectors WHERE vector MATCH ? AND k = ?");
   }
 
   insert(id: number, vector: Vector): void {
-    if (vector.length !== this.#vectorDim) {
-      throw new RangeError(`a vector of ${vector.length} numbers, the store holds ${this.#vectorDim}`);
-    }
     // vec0 takes row ids as 64-bit integers only.
-    this.#insert.run(BigInt(id), toBlob(vector));
+    this.#insert.run(BigInt(id), this.#blobOf(vector));
+  }
+
+  replace(id: number, vector: Vector): void {
+    this.#replace.run(this.#blobOf(vector), BigInt(id));
   }
 
   remove(id: number): void {
@@ -50,6 +53,11 @@ export class VectorTable {
     const rows = this.#search.all(toBlob(query), Math.min(4096, k)) as { id: number; distance: number | null }[];
     // The distance to a vector of zeros is null.
     return rows.map(({ id, distance }) => ({ id, score: distance === null ? 0 : 1 - distance }));
+  }
+
+  #blobOf(vector: Vector): Uint8Array {
+    if (vector.length === this.#vectorDim) return toBlob(vector);
+    throw new RangeError(`a vector of ${vector.length} numbers, the store holds ${this.#vectorDim}`);
   }
 
   /** Rewrites the table once most of it is freed rows. Call inside a transaction. */

@@ -19,6 +19,7 @@ export class Writes {
   readonly #fusedAt: Statement;
   readonly #insert: Statement;
   readonly #move: Statement;
+  readonly #project: Statement;
   readonly #dropNode: Statement;
   readonly #putWords: Statement;
   readonly #dropWords: Statement;
@@ -40,6 +41,7 @@ export class Writes {
     this.#move = sql.prepare(
       "UPDATE nodes SET start = ?, end = ?, start_line = ?, end_line = ?, features = ? WHERE id = ?",
     );
+    this.#project = sql.prepare("UPDATE nodes SET pseudo_tokens = ? WHERE id = ?");
     this.#dropNode = sql.prepare("DELETE FROM nodes WHERE id = ?");
     this.#putWords = sql.prepare("INSERT INTO words (rowid, text) VALUES (?, ?)");
     this.#dropWords = sql.prepare("DELETE FROM words WHERE rowid = ?");
@@ -51,11 +53,11 @@ export class Writes {
     this.#clearStale = sql.prepare("DELETE FROM stale WHERE path = ?");
   }
 
-  /** Chunks that are not fresh keep their node, id and vector; `fused` is the file's own node, undefined for a file without chunks. */
+  /** Chunks that stay keep their node and id, and their vector unless it is fresh; `fused` is the file's own node, undefined for a file without chunks. */
   replaceFile(file: FileWrite, chunks: readonly ChunkWrite[], fused: ParentWrite | undefined): void {
     const before = Map.groupBy(this.#chunksOf.all(file.path) as StoredChunk[], (stored) => stored.hash);
     for (const write of chunks) {
-      const stored = write.isFresh ? undefined : before.get(write.hash)?.shift();
+      const stored = before.get(write.hash)?.shift();
       if (stored === undefined) this.#insertChunk(file.path, write);
       else this.#moveChunk(stored.id, write);
     }
@@ -93,6 +95,7 @@ export class Writes {
       .prepare("DELETE FROM orphans WHERE id <= (SELECT id FROM orphans ORDER BY id DESC LIMIT 1 OFFSET ?)")
       .run(keep);
     this.#vectors.compact();
+    this.#sql.exec("PRAGMA incremental_vacuum");
   }
 
   #insertChunk(path: string, { chunk, hash, vector, pseudoTokens }: ChunkWrite): void {
@@ -106,8 +109,11 @@ export class Writes {
     this.#putWords.run(id, wordsIn(text));
   }
 
-  #moveChunk(id: number, { chunk }: ChunkWrite): void {
+  #moveChunk(id: number, { chunk, isFresh, vector, pseudoTokens }: ChunkWrite): void {
     this.#move.run(chunk.start, chunk.end, chunk.startLine, chunk.endLine, JSON.stringify(chunk.features), id);
+    if (!isFresh) return;
+    this.#vectors.replace(id, vector);
+    this.#project.run(toBlob(pseudoTokens), id);
   }
 
   #removeChunk(id: number): void {

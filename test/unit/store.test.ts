@@ -136,6 +136,18 @@ describe("replacing a file", () => {
     expect(store.searchVectors(unit(0, 1, 0, 0), 5).every(({ score }) => score < 0.5)).toBe(true);
   });
 
+  test("gives chunks that stay their fresh vectors", () => {
+    const { store } = openHere();
+    store.replaceFile(stamp("a.py"), [write("stays", unit(1, 0, 0, 0))]);
+    const before = store.nodeAt("a.py", "chunk")?.id ?? 0;
+    const pseudoTokens = new Float32Array([7, 8, 9]);
+    store.replaceFile(stamp("a.py"), [{ ...write("stays", unit(0, 0, 0, 1)), pseudoTokens, isFresh: true }]);
+    expect(store.nodeAt("a.py", "chunk")?.id).toBe(before);
+    expect(store.vectorOf(before)).toEqual(unit(0, 0, 0, 1));
+    expect(store.pseudoTokens([before]).get(before)).toEqual(pseudoTokens);
+    expect(store.searchVectors(unit(0, 0, 0, 1), 1)).toEqual([{ id: before, score: 1 }]);
+  });
+
   test("two chunks of one text are two nodes", () => {
     const { store } = openHere();
     store.replaceFile(stamp("a.py"), [write("same", unit(1, 0, 0, 0)), write("same", unit(1, 0, 0, 0), 10)]);
@@ -204,6 +216,8 @@ describe("vectors of chunks that left", () => {
     expect(churn("b")).toBeLessThanOrEqual(bytes * 1.1);
     expect(store.searchVectors(wide(3), 1)).toEqual([{ id: store.nodeAt("keep.py", "chunk")?.id, score: 1 }]);
     expect(store.stats().chunks).toBe(17);
+    // 17 vectors of 1 KiB; 8 MB of them came and went.
+    expect(bytes).toBeLessThan(4_000_000);
   });
 });
 
