@@ -1,7 +1,7 @@
 // code-server: VS Code itself behind a local web address, from npm, for machines without a VS Code.
-// Installed without running any install script, so it needs no compiler; what it leaves out is only log files on disk.
+// Installed without running any install script, so it needs no compiler; its two small native modules are replaced.
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, cpSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,6 +9,7 @@ import { CACHE, capture, npm, step } from "./run.ts";
 
 const VERSION = "4.139.1";
 const HOST = "127.0.0.1";
+const STAND_INS = join(import.meta.dirname, "standIns");
 const START_TIMEOUT_MS = 120_000;
 
 export interface Profile {
@@ -39,6 +40,9 @@ export async function installCodeServer(): Promise<string> {
   await npm(["install", "--ignore-scripts", `code-server@${VERSION}`], folder);
   await npm(["install", "--omit=dev", "--ignore-scripts"], join(server, "lib/vscode"));
   await npm(["install", "--omit=dev", "--ignore-scripts"], join(server, "lib/vscode/extensions"));
+  const modules = join(server, "lib/vscode/node_modules");
+  cpSync(join(STAND_INS, "spdlog.cjs"), join(modules, "@vscode/spdlog/index.js"));
+  cpSync(join(STAND_INS, "watchdog.cjs"), join(modules, "native-watchdog/index.js"));
   writeFileSync(done, "");
   return entry;
 }
