@@ -50,11 +50,10 @@ async function createLogger(name, file) {
   return new Logger("rotating", name, file);
 }
 
-module.exports = {
-  version: 1,
-  setLevel() {},
-  setFlushOn() {},
-  Logger,
-  createRotatingLogger: createLogger,
-  createAsyncRotatingLogger: createLogger,
-};
+// One by one: that is the form in which an import from an ES module finds the names.
+exports.version = 1;
+exports.setLevel = () => {};
+exports.setFlushOn = () => {};
+exports.Logger = Logger;
+exports.createRotatingLogger = createLogger;
+exports.createAsyncRotatingLogger = createLogger;
