@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--order", choices=("spm", "psm"), default="spm")
     parser.add_argument("--chunk-tokens", type=int, default=160)
-    parser.add_argument("--pseudo-tokens", type=int, default=16)
+    parser.add_argument("--pseudo-tokens", type=int, default=32)
     args = parser.parse_args()
 
     torch.manual_seed(0)

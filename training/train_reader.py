@@ -76,6 +76,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=Path, required=True)
     parser.add_argument("--valid", type=Path, nargs="*", default=[], help="held-out samples: middle loss is reported")
+    parser.add_argument("--copies", type=Path, help="synthetic copying rows, added to every batch")
+    parser.add_argument("--copies-share", type=float, default=0.15, help="their weight beside a batch's 1")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, required=True, help="planned training time")
     parser.add_argument("--stop-minutes", type=float, default=1e9, help="stop here; a later stage goes on")
@@ -104,6 +106,9 @@ def main() -> None:
     opts = optimizers(model, args.muon_lr, args.adam_lr)
     base = [[g["lr"] for g in o.param_groups] for o in opts]
     samples = SampleSet(args.samples, (0.0, 1.0, args.middle_weight))
+    copies = iter(())
+    if args.copies is not None:
+        copies = SampleSet(args.copies, (0.0, 0.0, 1.0)).batches(args.micro_tokens, args.micro_tokens, 1, seed=int(time.time()))
     valid = {v.name: SampleSet(v, (0.0, 0.0, 1.0)) for v in args.valid}
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "reader.pt"
@@ -142,7 +147,8 @@ def main() -> None:
             if shape not in shapes:
                 replicas.warm_up((batch[0].ids, batch[0].weights))
                 shapes.add(shape)
-            value = replicas.backward([(b.ids, b.weights) for b in batch])
+            synthetic = [(b.ids, b.weights * args.copies_share) for b in next(copies, [])]
+            value = replicas.backward([(b.ids, b.weights) for b in batch] + synthetic)
             norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for o in opts:
                 o.step()

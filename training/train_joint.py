@@ -1,0 +1,250 @@
+"""Stage 4: reader, fuser and projector end to end on a mixture of the three modes, so that one reader serves them all.
+
+    python train_joint.py --run DIR --nodes DIR --minutes 20
+
+The encoder stays frozen (HEF, section 3.3; LlavaCode, section 3.2): its vectors are computed once. Compressed samples put the
+rows of eight nodes before the prompt; six or seven are chunks, the rest files fused from their chunks.
+"""
+
+import argparse
+import copy
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+import checkpoints
+from batches import Batch, SampleSet
+from losses import weighted_cross_entropy
+from models.fuser import Fuser
+from models.projector import Projector
+from models.reader import Reader
+from nodes import Ragged
+from parallel import Replicas
+from train_reader import optimizers
+from vectors import encode_rows
+
+
+class Stage(nn.Module):
+    """What is trained together."""
+
+    def __init__(self, reader: Reader, fuser: Fuser, projector: Projector) -> None:
+        super().__init__()
+        self.reader = reader
+        self.fuser = fuser
+        self.projector = projector
+
+
+def fused_file(fuser: Fuser, chunks: Tensor, lengths: Tensor) -> Tensor:
+    """A file's vector from up to branching^2 chunks. chunks: [n, b, b, d]; lengths: [n, b], 0 where no group is. -> [n, d]."""
+    n, b, _, d = chunks.shape
+    groups = fuser(chunks.flatten(0, 1), lengths.flatten().clamp(min=1)).view(n, b, d)
+    count = (lengths > 0).sum(1)
+    return torch.where((count > 1)[:, None], fuser(groups, count.clamp(min=1)), groups[:, 0])
+
+
+def mixture_loss(
+    stage: Stage, ids: Tensor, weights: Tensor, nodes: Tensor | None, file_chunks: Tensor | None, file_lengths: Tensor | None,
+    is_file: Tensor | None,
+) -> Tensor:  # fmt: skip
+    """Weighted loss of ids[:, 1:]. nodes [B, k, d], worst first; where `is_file`, the fused file stands instead."""
+    x = F.embedding(ids[:, :-1], stage.reader.embed_tokens.weight).bfloat16()
+    before = 0
+    if nodes is not None and file_chunks is not None and file_lengths is not None and is_file is not None:
+        fused = fused_file(stage.fuser, file_chunks, file_lengths)
+        nodes = torch.where(is_file[..., None], fused[:, None].to(nodes.dtype), nodes)
+        rows = stage.projector(nodes.flatten(0, 1)).view(len(ids), -1, x.shape[-1])
+        before = rows.shape[1]
+        x = torch.cat((rows.bfloat16(), x), dim=1)
+    hidden = stage.reader.hidden(x)[:, before:]
+    logits = stage.reader.logits(hidden)
+    return weighted_cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), weights.flatten())
+
+
+class NodeSource:
+    """Vectors of the candidates of every sample, and of the chunks of their files, encoded once."""
+
+    def __init__(self, run: Path, nodes: Path, samples: NDArray[np.int64], keep: int, branching: int) -> None:
+        data = np.load(nodes / "chunks.npz")
+        self.candidates = np.load(nodes / "candidates.npy")[:, :keep]
+        self.b = branching
+        files = data["files"]
+        starts = np.flatnonzero(np.concatenate([[True], files[1:] != files[:-1]]))
+        ends = np.append(starts[1:], len(files))
+        self.span_of = {int(files[s]): (int(s), int(e)) for s, e in zip(starts, ends, strict=True)}
+        self.files = files
+        rng = np.random.default_rng(3)
+        self.file_of_sample = {int(s): int(files[self.candidates[s, rng.integers(3)]]) for s in samples}
+        wanted = set(self.candidates[samples].flatten().tolist()) - {-1}
+        for file in self.file_of_sample.values():
+            first, last = self.span_of[file]
+            wanted.update(range(first, min(last, first + branching**2)))
+        self.rows = np.asarray(sorted(wanted))
+        encoder, _ = checkpoints.load_encoder(run)
+        self.vectors = encode_rows(encoder, Ragged(data["tokens"], data["offsets"]), self.rows)
+        print(f"{len(self.rows)} chunks encoded", flush=True)
+
+    def vector(self, chunk: int) -> NDArray[np.float32]:
+        return self.vectors[np.searchsorted(self.rows, chunk)]
+
+    def batch(self, samples: NDArray[np.int64], count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """(nodes [B, count, d], file chunks [B, b, b, d], lengths [B, b], is_file [B, count]), worst first."""
+        d, b = self.vectors.shape[1], self.b
+        nodes = np.zeros((len(samples), count, d), np.float32)
+        chunks = np.zeros((len(samples), b, b, d), np.float32)
+        lengths = np.zeros((len(samples), b), np.int32)
+        is_file = np.zeros((len(samples), count), bool)
+        for i, sample in enumerate(samples):
+            for j, chunk in enumerate(self.candidates[sample, :count][::-1]):
+                nodes[i, j] = self.vector(int(chunk))
+            first, last = self.span_of[self.file_of_sample[int(sample)]]
+            for k, chunk in enumerate(range(first, min(last, first + b * b))):
+                chunks[i, k // b, k % b] = self.vector(chunk)
+                lengths[i, k // b] += 1
+            if rng.random() < 0.6:
+                is_file[i, rng.integers(count)] = True
+        return tuple(torch.from_numpy(a) for a in (nodes, chunks, lengths, is_file))  # type: ignore[return-value]
+
+
+Micro = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None, Tensor | None]
+
+
+def mixture(
+    sets: dict[str, SampleSet], source: NodeSource, rows: NDArray[np.int64], shares: dict[str, float], length: dict[str, int],
+    batch_tokens: int, count: int, seed: int,
+) -> Iterator[list[Micro]]:  # fmt: skip
+    """Batches whose micro-batches each hold one mode; the weights of a batch sum to 1."""
+    rng = np.random.default_rng(seed)
+    size = {"none": 3, "full": 2, "compressed": 3}
+    modes = list(shares)
+    # Shares are of tokens; a micro-batch of one mode is drawn so often that they come out.
+    chance = np.asarray([shares[m] / (size[m] * length[m]) for m in modes])
+    chance /= chance.sum()
+    eligible = {
+        m: rows[(sets[m].lengths[rows] <= length[m] + 1) & ((source.candidates[rows, count - 1] >= 0) | (m != "compressed"))]
+        for m in modes
+    }
+    while True:
+        parts: list[tuple[Batch, tuple[Tensor, Tensor, Tensor, Tensor] | None]] = []
+        tokens = 0
+        while tokens < batch_tokens:
+            mode = modes[int(rng.choice(len(modes), p=chance))]
+            picked = rng.choice(eligible[mode], size[mode], replace=False)
+            nodes = source.batch(picked, count, rng) if mode == "compressed" else None
+            parts.append((sets[mode].batch(picked, length[mode]), nodes))
+            tokens += size[mode] * length[mode]
+        total = sum(float(p.weights.sum()) for p, _ in parts)
+        yield [(p.ids, p.weights / total, *(nodes or (None, None, None, None))) for p, nodes in parts]
+
+
+@torch.no_grad()
+def middle_losses(
+    stage: Stage, sets: dict[str, SampleSet], source: NodeSource, rows: NDArray[np.int64], count: int
+) -> dict[str, float]:
+    """Loss of the middle alone on the same holes in every mode, nats a token."""
+    rng = np.random.default_rng(0)
+    found: dict[str, float] = {}
+    for mode, samples in sets.items():
+        plain = copy.copy(samples)
+        plain.class_weights = np.asarray((0.0, 0.0, 1.0), np.float32)
+        total = weight = 0.0
+        for i in range(0, len(rows), 8):
+            part = rows[i : i + 8]
+            batch = plain.batch(part, int(samples.lengths[part].max()) - 1)
+            nodes = source.batch(part, count, rng) if mode == "compressed" else (None, None, None, None)
+            with torch.autocast("cpu", torch.bfloat16):
+                total += float(mixture_loss(stage, batch.ids, batch.weights, *nodes))
+            weight += float(batch.weights.sum())
+        found[mode] = round(total / weight, 4)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, required=True)
+    parser.add_argument("--nodes", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, required=True)
+    parser.add_argument("--max-steps", type=int, default=10**9)
+    parser.add_argument("--start", type=float, default=0.45, help="learning-rate factor the reader's stage ended with")
+    parser.add_argument("--muon-lr", type=float, default=0.02)
+    parser.add_argument("--adam-lr", type=float, default=4e-3)
+    parser.add_argument("--samples", type=int, default=5_000, help="holes, each used in every mode")
+    parser.add_argument("--held-out", type=int, default=96, help="holes kept for validation")
+    parser.add_argument("--node-count", type=int, default=8)
+    parser.add_argument("--batch-tokens", type=int, default=10_240)
+    parser.add_argument("--middle-weight", type=float, default=4.0)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--no-compile", action="store_true")
+    args = parser.parse_args()
+
+    torch.manual_seed(0)
+    reader, reader_facts = checkpoints.load_reader(args.run, "reader")
+    fuser, fuser_facts = checkpoints.load_fuser(args.run)
+    projector, projector_facts = checkpoints.load_projector(args.run)
+    stage = Stage(reader, fuser, projector)
+    weights = (0.0, 1.0, args.middle_weight)
+    none, full = (SampleSet(args.nodes / mode, weights) for mode in ("none", "full"))
+    sets = {"none": none, "full": full, "compressed": none}
+    all_rows = np.arange(min(args.samples + args.held_out, len(none.lengths)))
+    candidates = np.load(args.nodes / "candidates.npy")
+    valid = all_rows[-args.held_out :]
+    valid = valid[candidates[valid, args.node_count - 1] >= 0]
+    rows = all_rows[: -args.held_out]
+    source = NodeSource(args.run, args.nodes, all_rows, args.node_count, fuser.config.branching)
+    length = {"none": 576, "full": 992, "compressed": 576}
+    shares = {"none": 0.2, "full": 0.4, "compressed": 0.4}
+
+    loss_of = mixture_loss if args.no_compile else torch.compile(mixture_loss, dynamic=False)
+    torch._dynamo.config.cache_size_limit = 64
+    replicas = Replicas(stage, loss_of, args.workers)
+    opts = optimizers(stage, args.muon_lr, args.adam_lr)
+    base = [o.param_groups[0]["lr"] for o in opts]
+    before = middle_losses(stage, sets, source, valid, args.node_count)
+    print(f"before: {before}", flush=True)
+    shapes: set[tuple[Any, ...]] = set()
+    began, step, tokens, running = time.time(), 0, 0, 0.0
+    for batch in mixture(sets, source, rows, shares, length, args.batch_tokens, args.node_count, seed=0):
+        progress = max((time.time() - began) / (args.minutes * 60), step / args.max_steps)
+        if progress >= 1.0:
+            break
+        for o, rate in zip(opts, base, strict=True):
+            o.param_groups[0]["lr"] = rate * max(args.start * min((1.0 - progress), (step + 1) / 10), 0.003)
+        for micro in batch:
+            shape = (*micro[0].shape, micro[2] is None)
+            if shape not in shapes:
+                replicas.warm_up(micro)
+                shapes.add(shape)
+        loss = replicas.backward([tuple(m) for m in batch])
+        nn.utils.clip_grad_norm_(stage.parameters(), 1.0)
+        for o in opts:
+            o.step()
+            o.zero_grad(set_to_none=True)
+        step += 1
+        tokens += sum(int((m[1] > 0).sum()) for m in batch)
+        running = loss if step == 1 else 0.95 * running + 0.05 * loss
+        if step % 10 == 0:
+            minutes = (time.time() - began) / 60
+            print(f"step {step} loss {running:.3f} tokens {tokens / 1e6:.2f}M {minutes:.1f} min", flush=True)
+
+    after = middle_losses(stage, sets, source, valid, args.node_count)
+    print(f"after: {after}", flush=True)
+    (args.run / "joint").mkdir(exist_ok=True)
+    facts = {"steps": step, "joint tokens": tokens, "middle loss before": before, "middle loss after": after}
+    (args.run / "joint" / "facts.json").write_text(json.dumps(facts))
+    seen = {"tokens": reader_facts["tokens"] + tokens, "steps": reader_facts["step"]}
+    state = {"config": asdict(reader.config), "model": reader.state_dict(), "facts": seen | {"joint stage": facts}}
+    torch.save(state, args.run / "joint" / "reader.pt")
+    checkpoints.save(args.run / "joint" / "fuser.pt", fuser, fuser_facts | {"then": "joint stage"})
+    checkpoints.save(args.run / "joint" / "projector.pt", projector, projector_facts | {"then": "joint stage"})
+
+
+if __name__ == "__main__":
+    main()
