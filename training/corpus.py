@@ -175,6 +175,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--max-repo-bytes", type=int, default=3_000_000, help="cap a repository, in bytes")
     parser.add_argument("--held-out", type=int, default=40, help="one repository in so many is held out")
+    parser.add_argument("--max-repos", type=int, default=10**9)
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
 
@@ -189,7 +190,7 @@ def main() -> None:
     with (args.out / "corpus.jsonl").open("w") as out:
         for wheel in wheels:
             source, files = python_files(wheel)
-            if source is None or source.name in sources:
+            if source is None or source.name in sources or len(sources) >= args.max_repos:
                 continue
             source.split = "held-out" if stable(source.name) % args.held_out == 0 else "train"
             own: set[int] = set()
