@@ -30,6 +30,7 @@ const FILTERS: readonly Filter[] = [
   { name: "trailing-space", apply: (offer) => ({ ...offer, text: offer.text.trimEnd() }) },
   { name: "doubled-indentation", apply: dropDoubledIndentation },
   { name: "empty", apply: (offer) => (offer.text.trim() === "" ? undefined : offer) },
+  { name: "repetition", apply: dropRepetition },
   { name: "already-below", apply: dropIfBelow },
   { name: "text-right-of-cursor", apply: replaceRepeatedRight },
   { name: "line-breaks", apply: matchLineBreaks },
@@ -74,6 +75,12 @@ function dropDoubledIndentation(offer: Offer, around: Surroundings): Offer {
   return offer.text.startsWith(around.lineBefore)
     ? { ...offer, text: offer.text.slice(around.lineBefore.length) }
     : offer;
+}
+
+/** A reader that lost its way repeats itself to the end. Rulers such as `# -----` are meant. */
+function dropRepetition(offer: Offer): Offer | undefined {
+  const [, unit] = /(.{1,20}?)\1{7,}.{0,19}$/su.exec(offer.text) ?? [];
+  return unit !== undefined && /[\p{L}\p{N}]/u.test(unit) ? undefined : offer;
 }
 
 /** Only whole lines count, and a lone bracket may well be needed twice. */

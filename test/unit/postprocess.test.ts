@@ -35,6 +35,30 @@ const CASES: readonly Case[] = [
   { name: "does not double the indentation", document: "    █\n", raw: "    return 1\n", expected: "    return 1\n" },
   { name: "drops white space", document: "x = █\n", raw: "  \n \n", expected: { droppedBy: "empty" } },
   {
+    name: "drops endless repetition",
+    document: "x = █\n",
+    raw: "get(a, a, a, a, a, a, a, a, ",
+    expected: { droppedBy: "repetition" },
+  },
+  {
+    name: "drops a stuck letter",
+    document: "x = █\n",
+    raw: "quantiiiiiiiiiiiiiii\n",
+    expected: { droppedBy: "repetition" },
+  },
+  {
+    name: "keeps a ruler",
+    document: "# █\n",
+    raw: "------------------------\n",
+    expected: "# ------------------------\n",
+  },
+  {
+    name: "keeps a list of numbers",
+    document: "x = █\n",
+    raw: "[0, 1, 2, 3, 4, 5, 6, 7]\n",
+    expected: "x = [0, 1, 2, 3, 4, 5, 6, 7]\n",
+  },
+  {
     name: "drops what is already below",
     document: "    █\n    return total\n",
     raw: "return total\n",
