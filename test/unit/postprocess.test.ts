@@ -37,7 +37,7 @@ const CASES: readonly Case[] = [
   {
     name: "drops endless repetition",
     document: "x = █\n",
-    raw: "get(a, a, a, a, a, a, a, a, ",
+    raw: "get(a, a, a, a, a, a, a, a, a, a, ",
     expected: { droppedBy: "repetition" },
   },
   {
