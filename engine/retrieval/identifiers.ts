@@ -7,11 +7,15 @@ const KEYWORDS = new Set(
   ),
 );
 
+export function isKeyword(word: string): boolean {
+  return KEYWORDS.has(word);
+}
+
 /** Distinct identifiers in order of first appearance, keywords left out. */
 export function identifiersOf(text: string): string[] {
   const found = new Set<string>();
   for (const [word] of text.matchAll(/[\p{L}_][\p{L}\p{N}_]*/gu)) {
-    if (!KEYWORDS.has(word)) found.add(word);
+    if (!isKeyword(word)) found.add(word);
   }
   return [...found];
 }

@@ -1,7 +1,7 @@
 // Chunks whose identifiers overlap most with the query window's: |A ∩ B| / |A ∪ B| (RepoCoder; LlavaCode section 4).
 import type { Prompt } from "../../domain.ts";
 import type { Store } from "../../store/store.ts";
-import { identifiersOf } from "../identifiers.ts";
+import { identifiersOf, isKeyword } from "../identifiers.ts";
 import type { CreateRetriever, Scored } from "../retrieve.ts";
 
 /** Identifier -> the chunks that hold it, by position in `ids`. */
@@ -31,7 +31,7 @@ function build(store: Store): InvertedIndex {
   const postings = new Map<string, number[]>();
   const generation = store.generation;
   for (const chunk of store.chunkIdentifiers()) {
-    const identifiers = identifiersOf(chunk.identifiers);
+    const identifiers = chunk.identifiers.split(" ").filter((word) => word !== "" && !isKeyword(word));
     for (const identifier of identifiers) {
       const posting = postings.get(identifier);
       if (posting === undefined) postings.set(identifier, [ids.length]);
