@@ -4,7 +4,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { Chunk } from "../domain.ts";
 import { messageOf, type Problem } from "../errors.ts";
 import { loadTokenizer } from "../infer/tokenizer.ts";
-import { type LanguagePaths, loadLanguages } from "../languages/languages.ts";
+import { type Language, type LanguagePaths, loadLanguages } from "../languages/languages.ts";
 import { chunk } from "./chunk.ts";
 
 export interface ChunkWorkerOptions {
@@ -35,14 +35,33 @@ async function serve(data: ChunkWorkerOptions, reply: (message: ChunkReply) => v
     const languages = await loadLanguages(data.languages);
     const countTokens = remember((text) => tokenizer.encode(text).length);
     parentPort?.on("message", ({ id, path, text, isParsed }: ChunkRequest) => {
-      const language = isParsed ? languages.forPath(path) : undefined;
-      const { chunks, problems } = chunk(text, language, countTokens, data.maxTokens);
+      const watched = isParsed ? watch(languages.forPath(path)) : { language: undefined, trap: () => undefined };
+      const { chunks, problems } = chunk(text, watched.language, countTokens, data.maxTokens);
+      // The parser's memory can no longer be trusted: this thread ends, and another takes the file without parsing.
+      const trap = watched.trap();
+      if (trap !== undefined) throw trap;
       reply({ kind: "chunks", id, chunks, problems: problems.map((problem) => ({ ...problem, path })) });
     });
     reply({ kind: "ready", extensions: languages.all.flatMap((language) => language.extensions) });
   } catch (error) {
     reply({ kind: "failed", detail: messageOf(error) });
   }
+}
+
+/** Tells afterwards whether the parser broke down inside its own code. */
+function watch(language: Language | undefined): { language: Language | undefined; trap: () => Error | undefined } {
+  let trap: Error | undefined;
+  if (language === undefined) return { language, trap: () => undefined };
+  const parse = (text: string) => {
+    try {
+      return language.parse(text);
+    } catch (error) {
+      // WebAssembly's name for it: memory out of bounds, stack overflow, unreachable code.
+      if (error instanceof Error && error.name === "RuntimeError") trap = error;
+      throw error;
+    }
+  };
+  return { language: { ...language, parse }, trap: () => trap };
 }
 
 function remember(count: (text: string) => number): (text: string) => number {

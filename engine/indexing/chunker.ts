@@ -67,12 +67,14 @@ class ChunkerClient implements Chunker {
         reject(new EngineError("WORKER_FAILED", `the chunk worker did not start: ${detail}`));
       };
       let lastError = "";
+      let isReady = false;
       worker.on("message", (message: ChunkReply) => {
         if (message.kind === "ready") {
           this.#extensions = new Set(message.extensions);
+          isReady = true;
           resolve();
         } else if (message.kind === "failed") {
-          fail(message.detail);
+          lastError = message.detail;
           void worker.terminate();
         } else {
           this.#finish(message.id, { chunks: message.chunks, problems: message.problems });
@@ -82,8 +84,9 @@ class ChunkerClient implements Chunker {
         lastError = messageOf(error);
       });
       worker.on("exit", () => {
-        fail(lastError);
-        if (this.#worker === worker) this.#restart(lastError);
+        // One that never got ready would not the next time either.
+        if (!isReady) fail(lastError);
+        else if (this.#worker === worker) this.#restart(lastError);
       });
     });
   }
@@ -92,15 +95,13 @@ class ChunkerClient implements Chunker {
     return this.#extensions.has(extname(path).toLowerCase());
   }
 
-  chunk(file: SourceFile, signal?: AbortSignal): Promise<Chunked> {
+  async chunk(file: SourceFile, signal?: AbortSignal): Promise<Chunked> {
     signal?.throwIfAborted();
     if (this.#isClosed) throw new EngineError("WORKER_FAILED", "the chunker is closed");
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
-      const onAbort = () => {
-        this.#jobs.delete(id);
-        reject(signal?.reason);
-      };
+      // The job stays listed: the worker is at it, or will be.
+      const onAbort = () => reject(signal?.reason);
       signal?.addEventListener("abort", onAbort, { once: true });
       const settle = () => signal?.removeEventListener("abort", onAbort);
       const request: ChunkRequest = { id, path: file.path, text: file.text, isParsed: true };

@@ -1,5 +1,5 @@
 // The chunk worker with the bundled pack's own tokenizer, as the engine runs it: from the sources.
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -93,6 +93,27 @@ test("the export gives each chunk with the text the encoder reads", async () => 
   expect(rows[0]?.encoderText).toBe("# A\nclass A:\n    def f(self): return 1");
 });
 
+test("a grammar that cannot be loaded costs every file its parse, and no more", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "precis-grammar-"));
+  const module = new URL("../../node_modules/web-tree-sitter/web-tree-sitter.wasm", import.meta.url);
+  copyFileSync(module, join(dir, "web-tree-sitter.wasm"));
+  writeFileSync(join(dir, "broken.wasm"), "this is no WebAssembly");
+  writeFileSync(
+    join(dir, "broken.scm"),
+    "; language: broken\n; extensions: .py\n; grammar: x/broken.wasm\n(module) @statement\n",
+  );
+  const languages = { languagesDir: dir, grammarsDir: dir };
+  const broken = await startChunker({ workerUrl, tokenizerFile, maxTokens: 16, languages });
+  for (const path of ["a.py", "b.py"]) {
+    const { chunks, problems } = await broken.chunk({ path, text: "x = 1\n" });
+    expect(chunks.map(({ text }) => text)).toEqual(["x = 1"]);
+    expect(problems).toMatchObject([{ code: "PARSE_FALLBACK", path }]);
+    expect(problems[0]?.detail).not.toContain("died");
+  }
+  await broken.close();
+  rmSync(dir, { recursive: true });
+});
+
 describe("a worker that dies", () => {
   let dir: string;
 
@@ -152,6 +173,29 @@ describe("a worker that dies", () => {
     await expect(
       startChunker({ workerUrl, tokenizerFile: join(dir, "missing.json"), maxTokens: 16 }),
     ).rejects.toMatchObject({ code: "WORKER_FAILED" });
+  });
+
+  test("and does not start again tells those who wait, and those who come later", async () => {
+    const flag = join(dir, "started");
+    const file = join(dir, "once.mjs");
+    writeFileSync(
+      file,
+      `import { existsSync, writeFileSync } from "node:fs";
+       import { parentPort } from "node:worker_threads";
+       if (existsSync(${JSON.stringify(flag)})) throw new Error("not again");
+       writeFileSync(${JSON.stringify(flag)}, "");
+       parentPort.postMessage({ kind: "ready", extensions: [".py"] });
+       parentPort.on("message", () => { throw new Error("overflow"); });`,
+    );
+    const once = await startChunker({ workerUrl: new URL(`file://${file}`), tokenizerFile, maxTokens: 16 });
+    const waiting = ["a.py", "b.py"].map((path) => once.chunk({ path, text: "x = 1\n" }));
+    const answers = await Promise.allSettled(waiting);
+    expect(answers.map((answer) => answer.status === "rejected" && answer.reason.code)).toEqual([
+      "WORKER_FAILED",
+      "WORKER_FAILED",
+    ]);
+    await expect(async () => once.chunk({ path: "c.py", text: "" })).rejects.toMatchObject({ code: "WORKER_FAILED" });
+    await once.close();
   });
 
   test("closing tells those who wait", async () => {
