@@ -116,7 +116,8 @@ def main() -> None:
 
     def loss_of(groups: Groups, step: int, n: int) -> tuple[Tensor, float]:
         n = min(n, len(groups.files))
-        a, z, child, repo = (groups.files_step if step % 2 else groups.folders_step)(fuser, rng, n)
+        by_file = step % 2 == 1 or len(groups.by_folder) < 8
+        a, z, child, repo = (groups.files_step if by_file else groups.folders_step)(fuser, rng, n)
         same = torch.from_numpy(repo[:, None] == repo[None, :])
         loss = info_nce(a, z, TEMPERATURE, same) + info_nce(a, child, TEMPERATURE, same)
         hits = (a @ z.T).masked_fill(same & ~torch.eye(len(a), dtype=torch.bool), -2).argmax(-1) == torch.arange(len(a))

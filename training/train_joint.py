@@ -118,8 +118,8 @@ Micro = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None, Tenso
 
 
 def mixture(
-    sets: dict[str, SampleSet], source: NodeSource, rows: NDArray[np.int64], shares: dict[str, float], length: dict[str, int],
-    batch_tokens: int, count: int, seed: int,
+    sets: dict[str, SampleSet], source: NodeSource, rows: dict[str, NDArray[np.int64]], shares: dict[str, float],
+    length: dict[str, int], batch_tokens: int, count: int, seed: int,
 ) -> Iterator[list[Micro]]:  # fmt: skip
     """Batches whose micro-batches each hold one mode; the weights of a batch sum to 1."""
     rng = np.random.default_rng(seed)
@@ -128,10 +128,8 @@ def mixture(
     # Shares are of tokens; a micro-batch of one mode is drawn so often that they come out.
     chance = np.asarray([shares[m] / (size[m] * length[m]) for m in modes])
     chance /= chance.sum()
-    eligible = {
-        m: rows[(sets[m].lengths[rows] <= length[m] + 1) & ((source.candidates[rows, count - 1] >= 0) | (m != "compressed"))]
-        for m in modes
-    }
+    eligible = {m: rows[m][sets[m].lengths[rows[m]] <= length[m] + 1] for m in modes}
+    eligible["compressed"] = eligible["compressed"][source.candidates[eligible["compressed"], count - 1] >= 0]
     while True:
         parts: list[tuple[Batch, tuple[Tensor, Tensor, Tensor, Tensor] | None]] = []
         tokens = 0
@@ -176,7 +174,7 @@ def main() -> None:
     parser.add_argument("--start", type=float, default=0.45, help="learning-rate factor the reader's stage ended with")
     parser.add_argument("--muon-lr", type=float, default=0.02)
     parser.add_argument("--adam-lr", type=float, default=4e-3)
-    parser.add_argument("--samples", type=int, default=5_000, help="holes, each used in every mode")
+    parser.add_argument("--samples", type=int, default=3_000, help="holes whose nodes are encoded, for compressed samples")
     parser.add_argument("--held-out", type=int, default=96, help="holes kept for validation")
     parser.add_argument("--node-count", type=int, default=8)
     parser.add_argument("--batch-tokens", type=int, default=10_240)
@@ -193,12 +191,13 @@ def main() -> None:
     weights = (0.0, 1.0, args.middle_weight)
     none, full = (SampleSet(args.nodes / mode, weights) for mode in ("none", "full"))
     sets = {"none": none, "full": full, "compressed": none}
-    all_rows = np.arange(min(args.samples + args.held_out, len(none.lengths)))
-    candidates = np.load(args.nodes / "candidates.npy")
-    valid = all_rows[-args.held_out :]
-    valid = valid[candidates[valid, args.node_count - 1] >= 0]
-    rows = all_rows[: -args.held_out]
-    source = NodeSource(args.run, args.nodes, all_rows, args.node_count, fuser.config.branching)
+    count = min(args.samples, len(none.lengths) - args.held_out)
+    with_nodes, valid, others = np.split(np.arange(len(none.lengths)), [count, count + args.held_out])
+    encoded = np.concatenate((with_nodes, valid))
+    source = NodeSource(args.run, args.nodes, encoded, args.node_count, fuser.config.branching)
+    valid = valid[source.candidates[valid, -1] >= 0]
+    anywhere = np.concatenate((with_nodes, others))
+    rows = {"none": anywhere, "full": anywhere, "compressed": with_nodes}
     length = {"none": 576, "full": 992, "compressed": 576}
     shares = {"none": 0.2, "full": 0.4, "compressed": 0.4}
 
