@@ -69,6 +69,8 @@ function buildProgram(): Command {
     .command("chunks <dir>")
     .description("the chunks of a folder as JSON lines, as training reads them")
     .addOption(pack())
+    .option("--tokenizer <file>", "a tokenizer.json in place of a pack's, before there is a pack")
+    .option("--max-tokens <n>", "longest chunk, in place of the pack's", wholeNumber)
     .action((dir, options) => chunksCommand(installation, dir, options));
   program
     .command("doctor")

@@ -1,7 +1,10 @@
 // doctor, packs, chunks, lsp: the commands about the installation itself.
+import { once } from "node:events";
+import { join, resolve } from "node:path";
 import { createConnection, ProposedFeatures } from "vscode-languageserver/node";
-import { print, storeParent, withEngine } from "./cliCommands.ts";
+import { print, storeParent } from "./cliCommands.ts";
 import { doctor } from "./doctor.ts";
+import { startChunker } from "./indexing/chunker.ts";
 import { exportChunks } from "./indexing/exportChunks.ts";
 import { checkParity } from "./infer/parity.ts";
 import type { Installation } from "./installation.ts";
@@ -57,10 +60,38 @@ export async function packsVerifyCommand(
   );
 }
 
-export async function chunksCommand(installation: Installation, dir: string, options: { pack: string }): Promise<void> {
-  await withEngine(installation, options.pack, async (engine) => {
-    for await (const row of exportChunks(dir, engine.chunker)) print(JSON.stringify(row));
+export interface ChunksOptions {
+  readonly pack: string;
+  readonly tokenizer?: string;
+  readonly maxTokens?: number;
+}
+
+/** Needs no models: training cuts its corpus with the engine's chunker before there are any. */
+export async function chunksCommand(installation: Installation, dir: string, options: ChunksOptions): Promise<void> {
+  const chunker = await startChunker({
+    workerUrl: installation.workers.chunker,
+    ...(await chunkingOf(installation, options)),
   });
+  try {
+    for await (const chunk of exportChunks(dir, chunker)) {
+      if (!process.stdout.write(`${JSON.stringify(chunk)}\n`)) await once(process.stdout, "drain");
+    }
+  } finally {
+    await chunker.close();
+  }
+}
+
+async function chunkingOf(
+  installation: Installation,
+  options: ChunksOptions,
+): Promise<{ tokenizerFile: string; maxTokens: number }> {
+  const { tokenizer, maxTokens } = options;
+  if (tokenizer !== undefined && maxTokens !== undefined) return { tokenizerFile: resolve(tokenizer), maxTokens };
+  const { dir, manifest } = await openPack(await findPack(options.pack, installation.packsDir));
+  return {
+    tokenizerFile: tokenizer === undefined ? join(dir, manifest.tokenizer.file) : resolve(tokenizer),
+    maxTokens: maxTokens ?? manifest.chunking.maxTokens,
+  };
 }
 
 /** Serves until the client ends the session. */

@@ -123,6 +123,36 @@ describe("precis complete", () => {
   });
 });
 
+describe("precis chunks", () => {
+  it("prints each chunk as the index holds it, with a pack or with a tokenizer alone", async () => {
+    const rows = (await precis("chunks", workspace.dir)).stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(rows.length).toBeGreaterThanOrEqual(4);
+    for (const row of rows) {
+      const text = await readFile(join(workspace.dir, row.path), "utf8");
+      expect(text.slice(row.start, row.end)).toBe(row.text);
+      expect(row.encoderText.endsWith(row.text)).toBe(true);
+    }
+    const [pack] = JSON.parse((await precis("packs", "list", "--json")).stdout).packs;
+    const finer = await precis(
+      "chunks",
+      workspace.dir,
+      "--tokenizer",
+      join(pack.dir, "tokenizer.json"),
+      "--max-tokens",
+      "40",
+    );
+    const lengths = finer.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).tokens);
+    expect(lengths.length).toBeGreaterThan(rows.length);
+    expect(Math.max(...lengths)).toBeLessThanOrEqual(40);
+  });
+});
+
 describe("precis eval", () => {
   it("scores tasks with the target's line hidden", async () => {
     const path = "shop/returns.py";
