@@ -97,13 +97,13 @@ export async function startCodeServer(entry: string, profile: Profile, folder: s
 
 /** The address that opens a folder, and one file of it at a position (`path:line:column`). */
 export function pageUrl(server: CodeServer, folder: string, file?: string): string {
-  const payload: [string, string][] = [
-    ["skipWelcome", "true"],
-    ["skipReleaseNotes", "true"],
+  const address = `${server.url}/?folder=${encodeURI(folder)}`;
+  if (file === undefined) return address;
+  const payload = [
+    ["gotoLineMode", "true"],
+    ["openFile", `vscode-remote://${server.authority}${file}`],
   ];
-  if (file !== undefined)
-    payload.push(["gotoLineMode", "true"], ["openFile", `vscode-remote://${server.authority}${file}`]);
-  return `${server.url}/?${new URLSearchParams({ folder, payload: JSON.stringify(payload) })}`;
+  return `${address}&payload=${encodeURIComponent(JSON.stringify(payload))}`;
 }
 
 function profileArguments(entry: string, profile: Profile): string[] {
