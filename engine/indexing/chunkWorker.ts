@@ -6,6 +6,7 @@ import { messageOf, type Problem } from "../errors.ts";
 import { loadTokenizer } from "../infer/tokenizer.ts";
 import { type Language, type LanguagePaths, loadLanguages } from "../languages/languages.ts";
 import { chunk } from "./chunk.ts";
+import { loadTokenCounter } from "./tokenCounter.ts";
 
 export interface ChunkWorkerOptions {
   readonly tokenizerFile: string;
@@ -26,14 +27,11 @@ export type ChunkReply =
   | { readonly kind: "failed"; readonly detail: string }
   | { readonly kind: "chunks"; readonly id: number; readonly chunks: Chunk[]; readonly problems: Problem[] };
 
-/** Rows that come again, such as imports and `return`s, are counted once. */
-const REMEMBERED_ROWS = 100_000;
-
 async function serve(data: ChunkWorkerOptions, reply: (message: ChunkReply) => void): Promise<void> {
   try {
     const tokenizer = await loadTokenizer(data.tokenizerFile);
     const languages = await loadLanguages(data.languages);
-    const countTokens = remember((text) => tokenizer.encode(text).length);
+    const countTokens = await loadTokenCounter(data.tokenizerFile, tokenizer);
     parentPort?.on("message", ({ id, path, text, isParsed }: ChunkRequest) => {
       const watched = isParsed ? watch(languages.forPath(path)) : { language: undefined, trap: () => undefined };
       const { chunks, problems } = chunk(text, watched.language, countTokens, data.maxTokens);
@@ -62,18 +60,6 @@ function watch(language: Language | undefined): { language: Language | undefined
     }
   };
   return { language: { ...language, parse }, trap: () => trap };
-}
-
-function remember(count: (text: string) => number): (text: string) => number {
-  const known = new Map<string, number>();
-  return (text) => {
-    const before = known.get(text);
-    if (before !== undefined) return before;
-    const tokens = count(text);
-    if (known.size >= REMEMBERED_ROWS) known.clear();
-    known.set(text, tokens);
-    return tokens;
-  };
 }
 
 const port = parentPort;
