@@ -10,9 +10,15 @@ const IS_PRODUCTION = process.argv.includes("--production");
 const STYLE = { sourcemap: !IS_PRODUCTION, minifyWhitespace: IS_PRODUCTION, minifySyntax: IS_PRODUCTION };
 const NATIVE = ["onnxruntime-node", "better-sqlite3", "sqlite-vec"];
 // CommonJS dependencies inside an ES module bundle still call require.
-const REQUIRE = 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);';
+const REQUIRE =
+  'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);';
 
-const engineEntries = { main: "engine/main.ts", cli: "engine/cli.ts", inferWorker: "engine/infer/inferWorker.ts", chunkWorker: "engine/indexing/chunkWorker.ts" };
+const engineEntries = {
+  main: "engine/main.ts",
+  cli: "engine/cli.ts",
+  inferWorker: "engine/infer/inferWorker.ts",
+  chunkWorker: "engine/indexing/chunkWorker.ts",
+};
 
 await rm(OUT, { recursive: true, force: true });
 await mkdir(join(OUT, "grammars"), { recursive: true });

@@ -42,7 +42,7 @@ export async function installCodeServer(): Promise<string> {
   await npm(["install", "--omit=dev", "--ignore-scripts"], join(server, "lib/vscode/extensions"));
   const modules = join(server, "lib/vscode/node_modules");
   cpSync(join(STAND_INS, "spdlog.cjs"), join(modules, "@vscode/spdlog/index.js"));
-  cpSync(join(STAND_INS, "watchdog.cjs"), join(modules, "native-watchdog/index.js"));
+  cpSync(join(STAND_INS, "watchdog.cjs"), join(modules, "@vscode/native-watchdog/index.js"));
   writeFileSync(done, "");
   return entry;
 }

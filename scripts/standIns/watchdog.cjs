@@ -1,4 +1,4 @@
-// Put in the place of native-watchdog in the code-server that scripts/codeServer.ts installs: ends this process when the
+// Put in the place of @vscode/native-watchdog in the code-server that scripts/codeServer.ts installs: ends this process when the
 // one it belongs to is gone.
 "use strict";
 
