@@ -26,7 +26,11 @@ export async function loadTokenizer(file: string): Promise<Tokenizer> {
       // A user's file may hold "<|fim_middle|>" as text: cut inside the marker so that it stays text.
       return splitSpecials(text, specialPattern).flatMap((part) => hub.encode(part, { add_special_tokens: false }).ids);
     },
-    decode: (ids) => hub.decode([...ids], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
+    // The library throws on nothing, and a reader that stops at once generates nothing.
+    decode: (ids) =>
+      ids.length === 0
+        ? ""
+        : hub.decode([...ids], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
     idOf: (token) => {
       const id = hub.token_to_id(token);
       if (id === undefined) throw new EngineError("PACK_INCOMPATIBLE", `the tokenizer has no token ${token}`);
