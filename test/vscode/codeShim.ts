@@ -7,7 +7,7 @@ import { injectDevelopment, screenshot, startEditor } from "../browser/harness.t
 const LIMIT_MS = 8 * 60_000;
 /** Chatter of the workbench that says nothing about the tests. */
 const NOISE =
-  /^(%c|Creating a socket|Resolv|\[reconnection-grace|Updating additional|\[Service Worker|\[AgentHost|\[AccountPolicy|Timed out waiting for authentication provider|Ignoring fetching additional builtin|Creation of workbench contribution|Ignoring the error while validating|Error: Could not locate the bindings file)/;
+  /^(%c|Creating a socket|Resolv|\[reconnection-grace|Updating additional|\[Service Worker|\[AgentHost|\[AccountPolicy|Timed out waiting for authentication provider|Ignoring fetching additional builtin|Creation of workbench contribution|Ignoring the error while validating|Error while fetching the extension under development)/;
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({
