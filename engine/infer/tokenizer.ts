@@ -28,9 +28,7 @@ export async function loadTokenizer(file: string): Promise<Tokenizer> {
     },
     // The library throws on nothing, and a reader that stops at once generates nothing.
     decode: (ids) =>
-      ids.length === 0
-        ? ""
-        : hub.decode([...ids], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
+      ids.length === 0 ? "" : hub.decode([...ids], { skip_special_tokens: false, clean_up_tokenization_spaces: false }),
     idOf: (token) => {
       const id = hub.token_to_id(token);
       if (id === undefined) throw new EngineError("PACK_INCOMPATIBLE", `the tokenizer has no token ${token}`);
