@@ -37,15 +37,14 @@ const MAX_FILES_LOOKED_AT = 2000;
 export async function printCompletions(workspace: string, place: Place): Promise<void> {
   const store = ["--store", join(CACHE, "stores")];
   const cli = join(ROOT, "dist/cli.js");
+  console.log(`Indexing ${workspace}`);
   const index = JSON.parse(await capture(process.execPath, [cli, "index", workspace, ...store, "--json"])) as {
     files: number;
     chunks: number;
     nodes: number;
     seconds: number;
   };
-  console.log(
-    `Indexed ${workspace}: ${index.files} files, ${index.chunks} chunks, ${index.nodes} nodes in ${index.seconds.toFixed(1)} s`,
-  );
+  console.log(`${index.files} files, ${index.chunks} chunks, ${index.nodes} nodes in ${index.seconds.toFixed(1)} s`);
   console.log(`\nAt ${relative(workspace, place.file)}:${place.line}:${place.column}\n`);
   const lines = readFileSync(place.file, "utf8").split(/\r?\n/);
   for (const line of lines.slice(Math.max(0, place.line - 4), place.line - 1)) console.log(`    ${line}`);

@@ -2,6 +2,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import type { Editor } from "./harness.ts";
 
+/** Only Linux has /proc. */
+export const CAN_FIND_ENGINE = process.platform === "linux";
+
 /** Process ids of the engines that run from the editor's own extensions folder. */
 export function engineProcesses(editor: Editor): number[] {
   return readdirSync("/proc")
