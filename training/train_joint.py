@@ -32,6 +32,9 @@ from parallel import Replicas
 from train_reader import optimizers
 from vectors import encode_rows
 
+FILE_GROUPS = 2
+"""Groups of chunks a file is fused from in training; longer files are cut, to encode less."""
+
 
 class Stage(nn.Module):
     """What is trained together."""
@@ -44,11 +47,12 @@ class Stage(nn.Module):
 
 
 def fused_file(fuser: Fuser, chunks: Tensor, lengths: Tensor) -> Tensor:
-    """A file's vector from up to branching^2 chunks. chunks: [n, b, b, d]; lengths: [n, b], 0 where no group is. -> [n, d]."""
-    n, b, _, d = chunks.shape
-    groups = fuser(chunks.flatten(0, 1), lengths.flatten().clamp(min=1)).view(n, b, d)
+    """A file's vector from groups of its chunks. chunks: [n, g, b, d]; lengths: [n, g], 0 where no group is. -> [n, d]."""
+    n, g, b, d = chunks.shape
+    groups = fuser(chunks.flatten(0, 1), lengths.flatten().clamp(min=1)).view(n, g, d)
     count = (lengths > 0).sum(1)
-    return torch.where((count > 1)[:, None], fuser(groups, count.clamp(min=1)), groups[:, 0])
+    parents = fuser(F.pad(groups, (0, 0, 0, b - g)), count.clamp(min=1))
+    return torch.where((count > 1)[:, None], parents, groups[:, 0])
 
 
 def mixture_loss(
@@ -86,7 +90,7 @@ class NodeSource:
         wanted = set(self.candidates[samples].flatten().tolist()) - {-1}
         for file in self.file_of_sample.values():
             first, last = self.span_of[file]
-            wanted.update(range(first, min(last, first + branching**2)))
+            wanted.update(range(first, min(last, first + FILE_GROUPS * branching)))
         self.rows = np.asarray(sorted(wanted))
         encoder, _ = checkpoints.load_encoder(run)
         self.vectors = encode_rows(encoder, Ragged(data["tokens"], data["offsets"]), self.rows)
@@ -96,17 +100,17 @@ class NodeSource:
         return self.vectors[np.searchsorted(self.rows, chunk)]
 
     def batch(self, samples: NDArray[np.int64], count: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(nodes [B, count, d], file chunks [B, b, b, d], lengths [B, b], is_file [B, count]), worst first."""
+        """(nodes [B, count, d], file chunks [B, g, b, d], lengths [B, g], is_file [B, count]), worst first."""
         d, b = self.vectors.shape[1], self.b
         nodes = np.zeros((len(samples), count, d), np.float32)
-        chunks = np.zeros((len(samples), b, b, d), np.float32)
-        lengths = np.zeros((len(samples), b), np.int32)
+        chunks = np.zeros((len(samples), FILE_GROUPS, b, d), np.float32)
+        lengths = np.zeros((len(samples), FILE_GROUPS), np.int32)
         is_file = np.zeros((len(samples), count), bool)
         for i, sample in enumerate(samples):
             for j, chunk in enumerate(self.candidates[sample, :count][::-1]):
                 nodes[i, j] = self.vector(int(chunk))
             first, last = self.span_of[self.file_of_sample[int(sample)]]
-            for k, chunk in enumerate(range(first, min(last, first + b * b))):
+            for k, chunk in enumerate(range(first, min(last, first + FILE_GROUPS * b))):
                 chunks[i, k // b, k % b] = self.vector(chunk)
                 lengths[i, k // b] += 1
             if rng.random() < 0.6:
@@ -174,7 +178,7 @@ def main() -> None:
     parser.add_argument("--start", type=float, default=0.45, help="learning-rate factor the reader's stage ended with")
     parser.add_argument("--muon-lr", type=float, default=0.02)
     parser.add_argument("--adam-lr", type=float, default=4e-3)
-    parser.add_argument("--samples", type=int, default=3_000, help="holes whose nodes are encoded, for compressed samples")
+    parser.add_argument("--samples", type=int, default=2_400, help="holes whose nodes are encoded, for compressed samples")
     parser.add_argument("--held-out", type=int, default=96, help="holes kept for validation")
     parser.add_argument("--node-count", type=int, default=8)
     parser.add_argument("--batch-tokens", type=int, default=10_240)
