@@ -12,7 +12,7 @@ import { drawTasks, type EvalReport, evaluate, readTasks } from "./evaluate.ts";
 import { explain } from "./explain.ts";
 import { type Installation, storeDirOf } from "./installation.ts";
 
-interface Common {
+interface StoreAndPack {
   readonly store?: string;
   readonly pack: string;
   readonly json?: boolean;
@@ -73,7 +73,7 @@ async function openFolder(
 export async function indexCommand(
   installation: Installation,
   dir: string,
-  options: Common & { force?: boolean },
+  options: StoreAndPack & { force?: boolean },
 ): Promise<void> {
   await withEngine(installation, options.pack, async (engine, settings) => {
     const workspace = await openFolder(engine, settings, dir, options.store);
@@ -101,7 +101,7 @@ function progressLine(): (progress: { filesDone: number; filesTotal: number }) =
   };
 }
 
-interface CompleteOptions extends Common {
+interface CompleteOptions extends StoreAndPack {
   readonly workspace?: string;
   readonly mode: Mode;
   readonly maxLines: number;
@@ -184,7 +184,7 @@ async function gitRootOf(file: string): Promise<string> {
   }
 }
 
-interface EvalOptions extends Common {
+interface EvalOptions extends StoreAndPack {
   readonly repos: string;
   readonly modes: Mode[];
   readonly limit?: number;

@@ -45,12 +45,9 @@ const WATCH_PAUSE_MS = 1000;
 const PROGRESS_PAUSE_MS = 100;
 
 /** Settings that only a fresh engine can take up. */
-const RESTARTING: readonly (keyof Settings)[] = [
-  "pack",
-  "execution.providers",
-  "execution.threads",
-  "retrieval.retrievers",
-];
+const RESTARTING: readonly (keyof Settings)[] = ["pack", "execution.providers", "execution.threads"];
+/** Settings that a folder takes up when it is opened. */
+const REOPENING: readonly (keyof Settings)[] = ["index.exclude", "index.maxFileKiB", "retrieval.retrievers"];
 
 export class LanguageServer {
   readonly #connection: Connection;
@@ -140,7 +137,7 @@ export class LanguageServer {
     if (workspace?.workspaceFolders) {
       this.#connection.workspace.onDidChangeWorkspaceFolders(async ({ added, removed }) => {
         for (const folder of removed) this.#folders.close(fileOf(folder.uri) ?? "");
-        if (added.length > 0) await this.#inTurn(() => this.#openFolders(added.map(({ uri }) => uri)));
+        if (added.length > 0) await this.#inTurn(() => this.#openFolders(rootsOf(added)));
         await this.#reindex({});
       });
     }
@@ -168,7 +165,12 @@ export class LanguageServer {
         await this.#start();
       });
       await this.#reindex({});
-    } else if (isDifferent("index.exclude") || isDifferent("index.maxFileKiB")) {
+    } else if (REOPENING.some(isDifferent)) {
+      const roots = this.#folders.all.map(({ root }) => root);
+      await this.#inTurn(async () => {
+        this.#folders.closeAll();
+        await this.#openFolders(roots);
+      });
       await this.#reindex({});
     }
     this.#show(this.#status);
@@ -181,19 +183,17 @@ export class LanguageServer {
       const { packsDir = this.#installation.packsDir } = this.#options();
       this.#engine = await startEngine({ packsDir, settings: this.#settings, workers: this.#installation.workers });
       this.#log(this.#engine.problems);
-      await this.#openFolders(this.#client?.workspaceFolders?.map(({ uri }) => uri) ?? []);
+      await this.#openFolders(rootsOf(this.#client?.workspaceFolders ?? []));
     } catch (error) {
       this.#failed(error);
     }
   }
 
-  async #openFolders(uris: readonly string[]): Promise<void> {
+  async #openFolders(roots: readonly string[]): Promise<void> {
     const engine = this.#engine;
     if (engine === undefined) return;
     const parent = this.#options().storageDir ?? envPaths("precis", { suffix: "" }).cache;
-    for (const uri of uris) {
-      const root = fileOf(uri);
-      if (root === undefined) continue;
+    for (const root of roots) {
       await this.#folders.open(engine, { root, storeDir: storeDirOf(parent, root), settings: this.#settings });
     }
     for (const workspace of this.#folders.all) this.#log(workspace.problems);
@@ -381,6 +381,11 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
       resolve();
     });
   });
+}
+
+/** Folders on disk; an address of any other kind has nothing to index. */
+function rootsOf(folders: readonly { readonly uri: string }[]): string[] {
+  return folders.map(({ uri }) => fileOf(uri)).filter((root) => root !== undefined);
 }
 
 /** Last part of an address that is no file, for the prompt's path line. */

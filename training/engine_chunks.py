@@ -1,7 +1,7 @@
 r"""A part of the corpus, cut by the engine's own chunker: what the encoder, fuser and joint stages train on.
 
     python engine_chunks.py --corpus FILE --tokenizer FILE --out DIR \
-        --exporter ../engine/indexing/exportChunksMain.ts
+        --cli ../dist/cli.js
 
 Writes `chunks.jsonl`, one repository a line: its files and their chunks.
 """
@@ -41,7 +41,7 @@ def cut_by_engine(files: dict[str, str], command: list[str], tokenizer: Path, ma
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
-        arguments = [*command, str(folder), str(tokenizer), str(max_tokens)]
+        arguments = [*command, str(folder), "--tokenizer", str(tokenizer), "--max-tokens", str(max_tokens)]
         result = subprocess.run(arguments, capture_output=True, text=True, check=True)
     finally:
         shutil.rmtree(folder)
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--node", default="node")
-    parser.add_argument("--exporter", required=True, help="the engine's exportChunksMain.ts")
+    parser.add_argument("--cli", required=True, help="the engine's built command line, whose `chunks` command does the cutting")
     parser.add_argument("--max-tokens", type=int, default=160)
     parser.add_argument("--repo-bytes", type=int, default=400_000)
     parser.add_argument("--total-bytes", type=int, default=1_000_000_000)
@@ -63,7 +63,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
 
     total, count = 0, 0
-    command = [args.node, args.exporter]
+    command = [args.node, args.cli, "chunks"]
     with args.corpus.open() as lines, (args.out / "chunks.jsonl").open("w") as out:
         for name, group in groupby(map(json.loads, lines), key=lambda r: str(r["repo"])):
             records = list(group)

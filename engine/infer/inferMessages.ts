@@ -3,7 +3,7 @@ import type { ReaderInput, Vector } from "../domain.ts";
 import type { EngineErrorCode, Problem } from "../errors.ts";
 import type { GenerateOptions, Generation } from "./models.ts";
 
-export interface WorkerData {
+export interface WorkerStart {
   readonly packDir: string;
   readonly providers: readonly string[];
   /** 0 leaves one core free. */

@@ -3,13 +3,13 @@ import { Worker } from "node:worker_threads";
 import type { ReaderInput, Vector } from "../domain.ts";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
 import type { Schedule } from "../schedule.ts";
-import type { WorkerData, WorkerReply, WorkerRequest } from "./inferMessages.ts";
+import type { WorkerReply, WorkerRequest, WorkerStart } from "./inferMessages.ts";
 import type { GenerateOptions, Generation, Models } from "./models.ts";
 
 export interface InferThreadOptions {
   /** The bundle's `inferWorker.js`, or the source file. */
   readonly workerUrl: URL;
-  readonly data: WorkerData;
+  readonly data: WorkerStart;
   readonly schedule: Schedule;
 }
 

@@ -6,7 +6,7 @@ import { EngineError, messageOf, type Problem } from "../errors.ts";
 import { openPack } from "../pack/pack.ts";
 import { openEncoder } from "./encoder.ts";
 import { openFuser } from "./fuser.ts";
-import type { WorkerData, WorkerReply, WorkerRequest } from "./inferMessages.ts";
+import type { WorkerReply, WorkerRequest, WorkerStart } from "./inferMessages.ts";
 import { openProjector } from "./projector.ts";
 import { openReader, type Vocabulary } from "./reader.ts";
 import { openRuntime } from "./runtime.ts";
@@ -16,7 +16,7 @@ if (parentPort === null) throw new Error("inferWorker runs in a worker thread on
 const port = parentPort;
 
 /** Opens every model, then serves requests in the order they come. */
-async function serve(data: WorkerData): Promise<void> {
+async function serve(data: WorkerStart): Promise<void> {
   const pack = await openPack(data.packDir);
   const tokenizer = await loadTokenizer(join(pack.dir, pack.manifest.tokenizer.file));
   const { runtime, problems } = await openRuntime(data.providers, data.threads);
@@ -74,7 +74,7 @@ function describe(error: unknown): NonNullable<WorkerReply["error"]> {
   return { code: "WORKER_FAILED", detail: error instanceof Error ? (error.stack ?? error.message) : messageOf(error) };
 }
 
-serve(workerData as WorkerData).catch((error: unknown) => {
+serve(workerData as WorkerStart).catch((error: unknown) => {
   port.postMessage({ id: 0, error: describe(error) } satisfies WorkerReply);
   port.close();
 });

@@ -4,10 +4,10 @@ import ort from "onnxruntime-node";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
 import type { Provider } from "./provider.ts";
 
-export type TensorData = Float32Array | Int32Array | BigInt64Array;
+export type TensorNumbers = Float32Array | Int32Array | BigInt64Array;
 
 /** A dense row-major tensor; `data` is handed to the runtime without a copy. */
-export interface Tensor<T extends TensorData = TensorData> {
+export interface Tensor<T extends TensorNumbers = TensorNumbers> {
   readonly data: T;
   readonly dims: readonly number[];
 }
@@ -72,7 +72,7 @@ function wrap(native: ort.InferenceSession, provider: string): Session {
       for (const [name, tensor] of Object.entries(feeds)) wanted[name] = toNative(tensor);
       const results: Record<string, Tensor> = {};
       for (const [name, value] of Object.entries(await native.run(wanted))) {
-        results[name] = { data: value.data as TensorData, dims: value.dims };
+        results[name] = { data: value.data as TensorNumbers, dims: value.dims };
       }
       return results;
     },

@@ -127,6 +127,16 @@ describe("the engine as a language server", () => {
     expect(after.index.files).toBe(5);
   });
 
+  it("takes up other patterns to leave out", async () => {
+    const client = await start();
+    await client.status(isReady);
+    await client.changeSettings({ index: { exclude: ["orders.py", "returns.py"] } });
+    const fewer = await client.status((status) => isReady(status) && status.index.files === 3);
+    expect(fewer.index.skipped).toMatchObject({ ignored: 2 });
+    await client.changeSettings({});
+    await client.status((status) => isReady(status) && status.index.files === 5);
+  });
+
   it("answers at once for a cursor beyond the text, an unknown document and one outside the folder", async () => {
     const client = await start();
     await client.status(isReady);

@@ -27,7 +27,7 @@ tokenizer="$run/tokenizer/tokenizer.json"
 
 # The engine's chunker cuts what the later stages read.
 "$python" engine_chunks.py --corpus "$WORK/corpus/corpus.jsonl" --tokenizer "$tokenizer" --out "$run/chunks" \
-  --exporter ../engine/indexing/exportChunksMain.ts
+  --cli ../dist/cli.js
 "$python" nodes.py --chunks "$run/chunks/chunks.jsonl" --tokenizer "$tokenizer" --out "$run/nodes" \
   --pairs 26000 --samples 11000 --bytes 80000000
 

@@ -17,7 +17,7 @@ corpus="$run/corpus/corpus.jsonl"
 "$python" train_reader.py --samples "$run/samples" --out "$run/reader" --minutes 1 --max-steps 4 \
   --layers 2 --dim 64 --heads 2 --kv-heads 1 --ffn 128 --vocab-size 1024 --batch-tokens 2048 --buckets 1 --no-compile
 "$python" engine_chunks.py --corpus "$corpus" --tokenizer "$tokenizer" --out "$run/chunks" \
-  --exporter ../engine/indexing/exportChunksMain.ts
+  --cli ../dist/cli.js
 "$python" nodes.py --chunks "$run/chunks/chunks.jsonl" --tokenizer "$tokenizer" --out "$run/nodes" \
   --pairs 300 --samples 120 --bytes 1500000
 "$python" train_encoder.py --run "$run" --nodes "$run/nodes" --minutes 1 --max-steps 3 --micro 8 --batch 16 --no-compile
