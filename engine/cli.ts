@@ -16,6 +16,10 @@ function wholeNumber(value: string): number {
   return parsed;
 }
 
+function nameList(value: string): string[] {
+  return value.split(",").map((name) => name.trim());
+}
+
 function modeList(value: string): Mode[] {
   return value.split(",").map((name) => {
     const mode = MODES.find((known) => known === name.trim());
@@ -59,6 +63,7 @@ function buildProgram(): Command {
     .option("--modes <list>", "modes, separated by commas", modeList, [...MODES])
     .option("--limit <n>", "at most this many tasks", wholeNumber)
     .option("--seed <n>", "seed of the draw for --limit", wholeNumber, 0)
+    .option("--retrievers <list>", "retrievers, separated by commas, in place of the setting's default", nameList)
     .option("--origin <prefix>", "only tasks whose origin starts so, such as made or published")
     .option("--out <file>", "one JSON row a task and mode")
     .addOption(store())

@@ -189,6 +189,7 @@ interface EvalOptions extends StoreAndPack {
   readonly modes: Mode[];
   readonly limit?: number;
   readonly seed: number;
+  readonly retrievers?: string[];
   readonly origin?: string;
   readonly out?: string;
 }
@@ -202,12 +203,13 @@ export async function evalCommand(installation: Installation, tasksFile: string,
   if (tasks.length === 0) throw new EngineError("TASKS_INVALID", `${tasksFile} has no task to run`);
   const out = options.out === undefined ? undefined : createWriteStream(options.out);
   const report = await withEngine(installation, options.pack, (engine, settings) => {
-    say(settingOf(engine, tasks.length));
+    const retrievers = options.retrievers ?? settings["retrieval.retrievers"];
+    say(`${settingOf(engine, tasks.length)}, ${retrievers.join("+")}`);
     return evaluate(engine, tasks, {
       reposDir: resolve(options.repos),
       modes: options.modes,
       storeParent: storeParent(options.store),
-      settings,
+      settings: { ...settings, "retrieval.retrievers": retrievers },
       onRow: (row) => out?.write(`${JSON.stringify(row)}\n`),
       onProgress: (done, total) => {
         if (done % 50 === 0) say(`${done} / ${total} tasks`);
