@@ -1,12 +1,10 @@
 """The way back: refused parcels go home to their sender."""
 
-from parcels.checks import require_open
-from parcels.ledger import TrackingLedger
-from parcels.messages import Outbox
-from parcels.models import Depot, Parcel, ScanStatus
+from parcels.desk import Desk
+from parcels.models import Parcel, ScanStatus
 
 
-def return_parcel(parcel: Parcel, depot: Depot, operator: str, ledger: TrackingLedger, outbox: Outbox) -> None:
+def return_parcel(parcel: Parcel, desk: Desk) -> None:
     """Send a refused parcel back to its sender."""
-    require_open(depot)
-    ledger.
+    desk.require_open()
+    desk.
