@@ -1,7 +1,7 @@
 // The first thing `npm start` shows, on a machine with or without a screen: one completion in each mode, with timings.
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { CACHE, capture, ROOT } from "./run.ts";
+import { CACHE, capture, isReadable, ROOT } from "./run.ts";
 
 /** Where the completions are asked for, 1-based as editors count. */
 export interface Place {
@@ -33,6 +33,7 @@ const MODES = [
 
 const SKIPPED_FOLDERS = new Set(["node_modules", "venv", "env", "build", "dist", "site-packages", "__pycache__"]);
 const MAX_FILES_LOOKED_AT = 2000;
+const MAX_BYTES_LOOKED_AT = 1_000_000;
 
 export async function printCompletions(workspace: string, place: Place): Promise<void> {
   const store = ["--store", join(CACHE, "stores")];
@@ -87,6 +88,7 @@ export function placeInFolder(folder: string): Place | undefined {
   for (const file of pythonFiles(resolve(folder))) {
     looked += 1;
     if (looked > MAX_FILES_LOOKED_AT) break;
+    if (!isReadable(file) || statSync(file).size > MAX_BYTES_LOOKED_AT) continue;
     const lines = readFileSync(file, "utf8").split(/\r?\n/);
     const start = lines.findIndex((line) => /^\s*(async )?def \w+\(/.test(line));
     if (start < 0) continue;
@@ -100,6 +102,7 @@ export function placeInFolder(folder: string): Place | undefined {
 }
 
 function* pythonFiles(folder: string): Generator<string> {
+  if (!isReadable(folder)) return;
   const entries = readdirSync(folder, { withFileTypes: true }).sort((a, b) => a.name.localeCompare(b.name));
   for (const entry of entries) if (entry.isFile() && entry.name.endsWith(".py")) yield join(folder, entry.name);
   for (const entry of entries) {

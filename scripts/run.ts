@@ -97,10 +97,19 @@ export function findProgram(...names: readonly string[]): string | undefined {
 }
 
 export function isExecutable(path: string): boolean {
+  return hasAccess(path, constants.X_OK);
+}
+
+export function isReadable(path: string): boolean {
+  return hasAccess(path, constants.R_OK);
+}
+
+function hasAccess(path: string, mode: number): boolean {
   try {
-    accessSync(path, constants.X_OK);
+    accessSync(path, mode);
     return true;
   } catch {
+    // Every reason not to have it counts the same.
     return false;
   }
 }
