@@ -23,7 +23,7 @@ import {
 } from "./workbench.ts";
 
 const FILE = "parcels/returns.py";
-/** In returns.py this name does not occur: ledger.py defines it and the other modules use it. */
+/** In returns.py this name does not occur: desk.py defines it and the other modules use it. */
 const FOREIGN = "record_scan";
 const UNFINISHED = readFileSync(join(ROOT, "samples/parcels", FILE), "utf8").trimEnd();
 
@@ -82,7 +82,7 @@ describe("Precis in VS Code", () => {
     const preview = webview(page).locator("body");
     await preview.getByText("full").first().waitFor();
     await screenshot(page, "3-explanation");
-    expect(await preview.textContent()).toMatch(/ledger\.py|intake\.py|delivery\.py|sorting\.py/);
+    expect(await preview.textContent()).toMatch(/desk\.py|intake\.py|delivery\.py|sorting\.py/);
   });
 
   it("re-indexes with progress on the screen", async () => {

@@ -8,7 +8,7 @@ import type { PrecisApi } from "../../extension/extension.ts";
 import { setMode } from "../../extension/settings.ts";
 
 const COMMANDS = ["reindex", "toggle", "openPanel", "explain", "showLog", "restart", "menu"];
-/** Typed nowhere in returns.py: defined in ledger.py and used in the other modules. */
+/** Typed nowhere in returns.py: defined in desk.py and used in the other modules. */
 const FOREIGN = "record_scan";
 
 const root = (): string => workspace.workspaceFolders?.[0]?.uri.fsPath ?? "";

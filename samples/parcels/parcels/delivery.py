@@ -1,16 +1,16 @@
 """The door: parcels are handed over, or refused."""
 
 from parcels.desk import Desk
-from parcels.models import Parcel, ScanStatus
+from parcels.models import Parcel
 
 
 def deliver_parcel(parcel: Parcel, desk: Desk) -> None:
     """Hand a parcel over at the door."""
-    desk.record_scan(parcel, status=ScanStatus.DELIVERED)
-    desk.outbox.notify(parcel.sender, parcel, template="delivered")
+    scan = desk.record_scan(parcel)
+    desk.outbox.notify(parcel.sender, scan, channel=desk.channel)
 
 
 def refuse_parcel(parcel: Parcel, desk: Desk) -> None:
     """The recipient does not want the parcel."""
-    desk.record_scan(parcel, status=ScanStatus.REFUSED)
-    desk.outbox.notify(parcel.sender, parcel, template="refused")
+    scan = desk.record_scan(parcel)
+    desk.outbox.notify(parcel.sender, scan, channel=desk.channel)

@@ -1,11 +1,10 @@
 """The counter: a sender hands over a parcel."""
 
 from parcels.desk import Desk
-from parcels.models import Parcel, ScanStatus
+from parcels.models import Parcel
 
 
 def receive_parcel(parcel: Parcel, desk: Desk) -> None:
     """Take a parcel from its sender."""
-    desk.require_open()
-    desk.record_scan(parcel, status=ScanStatus.RECEIVED)
-    desk.outbox.notify(parcel.sender, parcel, template="received")
+    scan = desk.record_scan(parcel)
+    desk.outbox.notify(parcel.sender, scan, channel=desk.channel)

@@ -2,21 +2,22 @@
 
 from dataclasses import dataclass
 
-from parcels.models import Address, Parcel
+from parcels.models import Address, Channel, Scan, ScanStatus
 
-TEMPLATES = {
-    "received": "We have received parcel {number}.",
-    "sorted": "Parcel {number} is on its way to {city}.",
-    "loaded": "Parcel {number} will be delivered today.",
-    "delivered": "Parcel {number} has been delivered.",
-    "refused": "Parcel {number} was refused.",
-    "returned": "Parcel {number} is on its way back to {city}.",
+TEXTS = {
+    ScanStatus.RECEIVED: "We have received parcel {number}.",
+    ScanStatus.SORTED: "Parcel {number} is on its way to {city}.",
+    ScanStatus.LOADED: "Parcel {number} will be delivered today.",
+    ScanStatus.DELIVERED: "Parcel {number} has been delivered.",
+    ScanStatus.REFUSED: "Parcel {number} was refused.",
+    ScanStatus.RETURNED: "Parcel {number} is on its way back to {city}.",
 }
 
 
 @dataclass(frozen=True)
 class Message:
-    to: Address
+    address: Address
+    channel: Channel
     text: str
 
 
@@ -24,8 +25,8 @@ class Outbox:
     def __init__(self) -> None:
         self.messages: list[Message] = []
 
-    def notify(self, address: Address, parcel: Parcel, *, template: str) -> Message:
-        text = TEMPLATES[template].format(number=parcel.number, city=address.city)
-        message = Message(to=address, text=text)
+    def notify(self, address: Address, scan: Scan, *, channel: Channel) -> Message:
+        text = TEXTS[scan.status].format(number=scan.parcel_number, city=address.city)
+        message = Message(address=address, channel=channel, text=text)
         self.messages.append(message)
         return message

@@ -14,6 +14,11 @@ class ScanStatus(Enum):
     RETURNED = "returned"
 
 
+class Channel(Enum):
+    EMAIL = "email"
+    LETTER = "letter"
+
+
 @dataclass(frozen=True)
 class Address:
     name: str

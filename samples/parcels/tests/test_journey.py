@@ -19,29 +19,31 @@ def make_parcel() -> Parcel:
     return Parcel(number="P1", sender=SENDER, recipient=RECIPIENT, weight_grams=1200)
 
 
-def make_desk(is_open: bool = True) -> Desk:
+def make_desk(status: ScanStatus, ledger: Ledger, outbox: Outbox, is_open: bool = True) -> Desk:
     depot = Depot(code="UTR", city="Utrecht", is_open=is_open)
-    return Desk(depot, "mo", Ledger(), Outbox())
+    return Desk(status, depot, "mo", ledger, outbox)
 
 
 def test_a_delivered_parcel_has_four_scans() -> None:
-    parcel, desk = make_parcel(), make_desk()
-    for step in (receive_parcel, sort_parcel, load_parcel, deliver_parcel):
-        step(parcel, desk)
-    assert [scan.status for scan in desk.ledger.history(parcel)] == [
-        ScanStatus.RECEIVED,
-        ScanStatus.SORTED,
-        ScanStatus.LOADED,
-        ScanStatus.DELIVERED,
-    ]
+    parcel, ledger, outbox = make_parcel(), Ledger(), Outbox()
+    steps = {
+        ScanStatus.RECEIVED: receive_parcel,
+        ScanStatus.SORTED: sort_parcel,
+        ScanStatus.LOADED: load_parcel,
+        ScanStatus.DELIVERED: deliver_parcel,
+    }
+    for status, step in steps.items():
+        step(parcel, make_desk(status, ledger, outbox))
+    assert [scan.status for scan in ledger.history(parcel)] == list(steps)
 
 
 def test_the_sender_hears_of_the_delivery() -> None:
-    parcel, desk = make_parcel(), make_desk()
-    deliver_parcel(parcel, desk)
-    assert desk.outbox.messages[-1].to == SENDER
+    outbox = Outbox()
+    deliver_parcel(make_parcel(), make_desk(ScanStatus.DELIVERED, Ledger(), outbox))
+    assert outbox.messages[-1].address == SENDER
 
 
 def test_a_closed_depot_takes_nothing() -> None:
+    desk = make_desk(ScanStatus.RECEIVED, Ledger(), Outbox(), is_open=False)
     with pytest.raises(DepotClosed):
-        receive_parcel(make_parcel(), make_desk(is_open=False))
+        receive_parcel(make_parcel(), desk)
