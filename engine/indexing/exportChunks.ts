@@ -1,27 +1,17 @@
 // A folder -> its chunks as JSON lines, as the engine would index them: what training reads (`precis chunks`).
+import type { AstFeatures, Chunk } from "../domain.ts";
 import type { Chunker } from "./chunker.ts";
 import { encoderText } from "./embed.ts";
 import { readSource } from "./readSource.ts";
 import { scan } from "./scan.ts";
 
-/** One line of the export. */
-export interface ExportedChunk {
-  readonly path: string;
-  readonly start: number;
-  readonly end: number;
-  readonly startLine: number;
-  readonly endLine: number;
-  readonly text: string;
-  readonly encoderText: string;
-  readonly tokens: number;
-  readonly kind: string;
-  readonly qualifiedName: string;
-  readonly signature: string;
-  readonly defines: readonly string[];
-  readonly references: readonly string[];
-  readonly imports: readonly string[];
-  readonly linearised: string;
-}
+/** One line of the export: a chunk with its features beside it. */
+export type ExportedChunk = Omit<Chunk, "features"> &
+  AstFeatures & {
+    readonly path: string;
+    /** What the encoder reads of the chunk. */
+    readonly encoderText: string;
+  };
 
 /** Files sent ahead to the chunker while earlier ones are written. */
 const AHEAD = 16;

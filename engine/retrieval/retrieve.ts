@@ -43,7 +43,7 @@ export type Retrieve = (prompt: Prompt, options: RetrieveOptions, signal?: Abort
  */
 const RANK_OFFSET = 10;
 
-/** Weights of the retrievers that are not 1. Overlap of identifiers finds best what a reader can copy (LlavaCode retrieves so too). */
+/** Weights that are not 1. Overlap of identifiers finds best what a reader can copy; LlavaCode retrieves by it alone. */
 const WEIGHTS: Readonly<Record<string, number>> = { jaccard: 4 };
 
 /** Each retriever proposes this many times the wanted number, since excluded levels and files fall away. */
