@@ -90,7 +90,7 @@
     write("total", last === null ? NONE : time(last.totalMs));
     write("ttft", last === null ? NONE : time(last.ttftMs));
     write("lastMode", last === null ? NONE : MODE_NAMES[last.mode]);
-    write("reason", last === null ? "none yet" : last.reason === undefined ? "offered" : `nothing: ${words(last.reason)}`);
+    write("reason", last === null ? "none yet" : last.reason === undefined ? "offered" : words(last.reason));
     /** @type {HTMLButtonElement} */ (at("explain")).disabled = last === null;
   }
 })();
