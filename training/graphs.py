@@ -177,7 +177,7 @@ def embed_graph(reader: Reader) -> onnx.ModelProto:
     return g.model()
 
 
-def reader_graph(reader: Reader, accuracy_level: int = 4) -> onnx.ModelProto:
+def reader_graph(reader: Reader, logit_bias: Tensor | None = None, accuracy_level: int = 4) -> onnx.ModelProto:
     """The decoder with delta key/value outputs; only `logit_rows` pass through the last MLP and the output layer."""
     g, c, trunk = Graph("reader", accuracy_level), reader.config, reader.trunk
     x = g.input("inputs_embeds", TensorProto.FLOAT, [1, "T", c.dim])
@@ -213,7 +213,7 @@ def reader_graph(reader: Reader, accuracy_level: int = 4) -> onnx.ModelProto:
         out = mlp(g, normed, name, block)
         weight = trunk.norm.weight if last else trunk.layers[i + 1].input_layernorm.weight
         normed, x = g.add_norm(out, x, "norm" if last else f"layers.{i + 1}.ln1", weight, c.norm_eps)
-    g.linear(normed, "lm_head", reader.embed_tokens.weight, output=logits)
+    g.linear(normed, "lm_head", reader.embed_tokens.weight, logit_bias, output=logits)
     return g.model()
 
 

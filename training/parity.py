@@ -16,6 +16,7 @@ from models.encoder import Encoder
 from models.fuser import Fuser
 from models.projector import Projector
 from models.reader import Reader
+from tokenizer import END_OF_TEXT
 
 Arrays = dict[str, NDArray[np.generic]]
 EXACT = 2e-4
@@ -34,6 +35,13 @@ class Family:
     fuser: Fuser
     projector: Projector
     tokenizer: Tokenizer
+    end_bias: float = 0.0
+    """Added to the logit of the end of text in the exported reader."""
+
+    def logit_bias(self) -> torch.Tensor:
+        bias = torch.zeros(self.reader.config.vocab_size)
+        bias[self.tokenizer.token_to_id(END_OF_TEXT)] = self.end_bias
+        return bias
 
 
 @torch.no_grad()
@@ -130,7 +138,7 @@ def expected(family: Family, graph: str, inputs: Arrays) -> NDArray[np.float32]:
         return family.projector(feeds["vectors"]).numpy()
     hidden = family.reader.hidden(feeds["inputs_embeds"])[:, feeds["logit_rows"]]
     head = torch.from_numpy(quantise.through_blocks(graphs.array(family.reader.embed_tokens.weight)))
-    return (hidden @ head.T).numpy()
+    return (hidden @ head.T + family.logit_bias()).numpy()
 
 
 def build(family: Family, accuracy_level: int) -> dict[str, onnx.ModelProto]:
@@ -140,7 +148,7 @@ def build(family: Family, accuracy_level: int) -> dict[str, onnx.ModelProto]:
         "encoder": graphs.encoder_graph(family.encoder, accuracy_level),
         "fuser": graphs.fuser_graph(family.fuser, accuracy_level),
         "projector": graphs.projector_graph(family.projector, accuracy_level),
-        "reader": graphs.reader_graph(family.reader, accuracy_level),
+        "reader": graphs.reader_graph(family.reader, family.logit_bias(), accuracy_level),
     }
 
 
