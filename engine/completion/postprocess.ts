@@ -28,7 +28,7 @@ const FILTERS: readonly Filter[] = [
   { name: "leading-blank-lines", apply: dropLeadingBlankLines },
   { name: "line-limit", apply: cutToLines },
   { name: "trailing-space", apply: (offer) => ({ ...offer, text: offer.text.trimEnd() }) },
-  { name: "doubled-indentation", apply: dropDoubledIndentation },
+  { name: "indentation", apply: takeIndentation },
   { name: "empty", apply: (offer) => (offer.text.trim() === "" ? undefined : offer) },
   { name: "repetition", apply: dropRepetition },
   { name: "already-below", apply: dropIfBelow },
@@ -69,12 +69,12 @@ function cutToLines(offer: Offer, around: Surroundings): Offer {
   return until === -1 ? offer : { ...offer, text: lines.slice(0, until + 1).join("\n") };
 }
 
-/** The reader may write a line's indentation again although the cursor already stands behind it. */
-function dropDoubledIndentation(offer: Offer, around: Surroundings): Offer {
-  if (around.lineBefore === "" || around.lineBefore.trim() !== "") return offer;
-  return offer.text.startsWith(around.lineBefore)
-    ? { ...offer, text: offer.text.slice(around.lineBefore.length) }
-    : offer;
+/** The reader wrote the line from its beginning; the cursor stands behind its indentation already. */
+function takeIndentation(offer: Offer, around: Surroundings): Offer | undefined {
+  if (around.lineBefore === "" || around.lineBefore.trim() !== "" || offer.text === "") return offer;
+  // Less indentation would end the block in which the person has just opened a line.
+  if (!offer.text.startsWith(around.lineBefore)) return undefined;
+  return { ...offer, text: offer.text.slice(around.lineBefore.length) };
 }
 
 /** A reader that lost its way repeats itself to the end. Rulers such as `# -----` are meant. */

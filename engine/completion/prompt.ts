@@ -44,10 +44,18 @@ export function buildPrompt(
   if (before.trim() === "" && after.trim() === "") return { reason: "empty-document" };
   return {
     path,
-    prefix: leftWindow(before, budget.left, countTokens),
+    prefix: leftWindow(withoutIndentation(before), budget.left, countTokens),
     suffix: rightWindow(after, budget.right, countTokens),
     query: queryWindow(before, after),
   };
+}
+
+/**
+ * Where the cursor stands behind nothing but indentation, the reader starts from the line's beginning: it knows lines with
+ * their indentation, and tokens that join indentation and code. Post-processing takes the indentation off again.
+ */
+function withoutIndentation(before: string): string {
+  return before.replace(/(^|\n)[ \t]+$/, "$1");
 }
 
 /** The last lines of `before` within `budget` tokens; a single longer line is cut at its left. */

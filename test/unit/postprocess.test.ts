@@ -32,7 +32,15 @@ const CASES: readonly Case[] = [
     expected: "a = 1\n\nb = 2",
     maxLines: 2,
   },
-  { name: "does not double the indentation", document: "    █\n", raw: "    return 1\n", expected: "    return 1\n" },
+  { name: "takes off the indentation", document: "    █\n", raw: "    return 1\n", expected: "    return 1\n" },
+  { name: "may indent further", document: "    █\n", raw: "        return 1\n", expected: "        return 1\n" },
+  { name: "does not end a block", document: "    █\n", raw: "def g():\n", expected: { droppedBy: "indentation" } },
+  {
+    name: "does not mix tabs and spaces",
+    document: "\t█\n",
+    raw: "    return 1\n",
+    expected: { droppedBy: "indentation" },
+  },
   { name: "drops white space", document: "x = █\n", raw: "  \n \n", expected: { droppedBy: "empty" } },
   {
     name: "drops endless repetition",
@@ -61,13 +69,13 @@ const CASES: readonly Case[] = [
   {
     name: "drops what is already below",
     document: "    █\n    return total\n",
-    raw: "return total\n",
+    raw: "    return total\n",
     expected: { droppedBy: "already-below" },
   },
   {
     name: "allows a bracket that stands below too",
     document: "f(\n    g(\n    █\n    )\n",
-    raw: ")\n",
+    raw: "    )\n",
     expected: "f(\n    g(\n    )\n    )\n",
   },
   {

@@ -15,7 +15,7 @@ describe("buildPrompt", () => {
   });
 
   it("leaves the break of an empty rest of line to the reader", () => {
-    expect(promptAt("def f():\n    █  \nz = 3\n")).toMatchObject({ prefix: "def f():\n    ", suffix: "z = 3\n" });
+    expect(promptAt("def f():\n    █  \nz = 3\n")).toMatchObject({ prefix: "def f():\n", suffix: "z = 3\n" });
     expect(promptAt("def f():\r\n    █\r\nz = 3\r\n")).toMatchObject({ suffix: "z = 3\r\n" });
   });
 
