@@ -81,6 +81,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     workerUrl: options.workers.chunker,
     tokenizerFile,
     maxTokens: manifest.chunking.maxTokens,
+  }).catch(async (error: unknown) => {
+    // A worker left behind would keep the process alive.
+    await models.close();
+    throw error;
   });
   const withoutIndex = {
     manifest,

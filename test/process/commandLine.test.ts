@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -14,15 +14,14 @@ interface Outcome {
 }
 
 function precis(...args: string[]): Promise<Outcome> {
+  return run(join(ROOT, "dist/cli.js"), ...args);
+}
+
+function run(cli: string, ...args: string[]): Promise<Outcome> {
   return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      [join(ROOT, "dist/cli.js"), ...args],
-      { maxBuffer: 1 << 26 },
-      (error, stdout, stderr) => {
-        resolve({ status: typeof error?.code === "number" ? error.code : error === null ? 0 : 1, stdout, stderr });
-      },
-    );
+    execFile(process.execPath, [cli, ...args], { maxBuffer: 1 << 26 }, (error, stdout, stderr) => {
+      resolve({ status: typeof error?.code === "number" ? error.code : error === null ? 0 : 1, stdout, stderr });
+    });
   });
 }
 
@@ -235,5 +234,19 @@ describe("precis doctor and packs", () => {
       ok: false,
       fix: expect.any(String),
     });
+  });
+});
+
+describe("a worker that does not start", () => {
+  it("is named, and the process ends", async () => {
+    const copy = join(workspace.storageDir, "installation");
+    await cp(join(ROOT, "dist"), join(copy, "dist"), { recursive: true });
+    await cp(join(ROOT, "packs"), join(copy, "packs"), { recursive: true });
+    await symlink(join(ROOT, "node_modules"), join(copy, "node_modules"));
+    await writeFile(join(copy, "package.json"), '{ "type": "module" }');
+    await rm(join(copy, "dist/chunkWorker.js"));
+    const { status, stderr } = await run(join(copy, "dist/cli.js"), "index", workspace.dir, ...store);
+    expect(status).toBe(1);
+    expect(stderr).toContain("WORKER_FAILED");
   });
 });
