@@ -57,9 +57,14 @@ export function ghostText(page: Page): Locator {
   return page.locator(".monaco-editor .ghost-text-decoration");
 }
 
+/** Waits for grey text. The editor draws it anew when it asks again, and for a moment there is none. */
 export async function readGhostText(page: Page): Promise<string> {
-  await ghostText(page).first().waitFor({ timeout: 30_000 });
-  return (await ghostText(page).allInnerTexts()).join("").replaceAll("\u00a0", " ");
+  let text = "";
+  await until("ghost text", async () => {
+    text = (await ghostText(page).allInnerTexts()).join("").replaceAll("\u00a0", " ");
+    return text !== "";
+  });
+  return text;
 }
 
 /** Puts the caret at the end of the open file. */
