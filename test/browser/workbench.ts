@@ -60,10 +60,14 @@ export function ghostText(page: Page): Locator {
 /** Waits for grey text. The editor draws it anew when it asks again, and for a moment there is none. */
 export async function readGhostText(page: Page): Promise<string> {
   let text = "";
-  await until("ghost text", async () => {
-    text = (await ghostText(page).allInnerTexts()).join("").replaceAll("\u00a0", " ");
-    return text !== "";
-  });
+  await until(
+    "ghost text",
+    async () => {
+      text = (await ghostText(page).allInnerTexts()).join("").replaceAll("\u00a0", " ");
+      return text !== "";
+    },
+    30_000,
+  );
   return text;
 }
 
