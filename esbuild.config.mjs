@@ -16,6 +16,7 @@ const REQUIRE =
 const engineEntries = {
   main: "engine/main.ts",
   cli: "engine/cli.ts",
+  bench: "bench/bench.ts",
   inferWorker: "engine/infer/inferWorker.ts",
   chunkWorker: "engine/indexing/chunkWorker.ts",
 };

@@ -5,8 +5,11 @@ import { completeCommand, evalCommand, indexCommand } from "./cliCommands.ts";
 import { chunksCommand, doctorCommand, lspCommand, packsListCommand, packsVerifyCommand } from "./cliTools.ts";
 import { MODES, type Mode } from "./domain.ts";
 import { EngineError, messageOf } from "./errors.ts";
-import { installationOf } from "./installation.ts";
+import { type Installation, installationOf } from "./installation.ts";
 import { relaunchIfTooOld } from "./relaunch.ts";
+
+/** Beside the engine, so that the drawing library is read only by who measures. */
+const BENCH = "./bench.js";
 
 const installation = installationOf(import.meta.url);
 
@@ -102,10 +105,19 @@ function buildProgram(): Command {
   return program;
 }
 
+async function addBenches(program: Command): Promise<void> {
+  const bench = program.command("bench").description("measure this machine: tables, plots, ratios from one run");
+  if (process.argv[2] !== "bench") return;
+  const module: { addBenches: (parent: Command, of: Installation) => void } = await import(BENCH);
+  module.addBenches(bench, installation);
+}
+
 /** Exit status of the process. */
 async function run(argv: readonly string[]): Promise<number> {
   try {
-    await buildProgram().parseAsync(argv);
+    const program = buildProgram();
+    await addBenches(program);
+    await program.parseAsync(argv);
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;

@@ -1,0 +1,29 @@
+// `precis bench …`: every benchmark as a subcommand. Each prints ratios from one run, since machines differ and are shared.
+import type { Command } from "commander";
+import type { Installation } from "../engine/installation.ts";
+import { drawPlots } from "./plot.ts";
+import { type Report, textOf } from "./report.ts";
+
+/** A benchmark: its own options on its own subcommand, and a run that answers with tables and plots. */
+export interface Bench {
+  readonly name: string;
+  readonly description: string;
+  readonly addOptions: (command: Command) => Command;
+  readonly run: (options: Readonly<Record<string, unknown>>, installation: Installation) => Promise<Report>;
+}
+
+const BENCHES: readonly Bench[] = [];
+
+export function addBenches(parent: Command, installation: Installation): void {
+  for (const bench of BENCHES) {
+    bench
+      .addOptions(parent.command(bench.name).description(bench.description))
+      .option("--json", "print JSON on stdout")
+      .option("--plot <file>", "draw the plots into an SVG file")
+      .action(async (options: { json?: boolean; plot?: string }) => {
+        const result = await bench.run({ ...options }, installation);
+        if (options.plot !== undefined) await drawPlots(result.plots, options.plot);
+        process.stdout.write(`${options.json ? JSON.stringify(result) : textOf(result)}\n`);
+      });
+  }
+}
