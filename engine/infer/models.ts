@@ -13,6 +13,10 @@ export interface GenerateOptions {
 export interface Generation {
   /** New tokens, stop token excluded. */
   readonly tokens: readonly number[];
+  /** Natural log-probability of each token of `tokens`, given all before it. */
+  readonly logProbs: readonly number[];
+  /** By how much each token's log-probability leads the runner-up's. */
+  readonly margins: readonly number[];
   readonly end: "stop-token" | "lines" | "max-tokens" | "cancelled";
   readonly prefillMs: number;
   /** From the call to the first token. */

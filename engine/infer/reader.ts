@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { ReaderInput } from "../domain.ts";
 import type { Problem } from "../errors.ts";
 import type { Pack } from "../pack/pack.ts";
+import { choose } from "./choice.ts";
 import { KvCache } from "./kvCache.ts";
 import type { GenerateOptions, Generation } from "./models.ts";
 import type { Runtime } from "./runtime.ts";
@@ -60,6 +61,8 @@ export async function openReader(pack: Pack, runtime: Runtime): Promise<{ reader
     const prefillMs = performance.now() - started;
 
     const tokens: number[] = [];
+    const logProbs: number[] = [];
+    const margins: number[] = [];
     let end: Generation["end"] = "max-tokens";
     let ttftMs = prefillMs;
     let lines = 0;
@@ -69,13 +72,15 @@ export async function openReader(pack: Pack, runtime: Runtime): Promise<{ reader
         end = "cancelled";
         break;
       }
-      const next = argmax(logits);
+      const { token: next, logProb, margin } = choose(logits, 0, shape.vocabSize);
       if (tokens.length === 0) ttftMs = performance.now() - started;
       if (options.stopTokens.includes(next)) {
         end = "stop-token";
         break;
       }
       tokens.push(next);
+      logProbs.push(logProb);
+      margins.push(margin);
       // A blank line does not count: the completion is the first line that says something.
       isLineBlank &&= vocabulary.isBlank[next] === 1;
       if ((vocabulary.lineBreaks[next] ?? 0) > 0 && !isLineBlank) {
@@ -89,7 +94,7 @@ export async function openReader(pack: Pack, runtime: Runtime): Promise<{ reader
       if (tokens.length < options.maxNewTokens)
         logits = await step(await embedTokens(embedding.session, [next]), [next]);
     }
-    return { tokens, end, prefillMs, ttftMs, totalMs: performance.now() - started, reusedTokens };
+    return { tokens, logProbs, margins, end, prefillMs, ttftMs, totalMs: performance.now() - started, reusedTokens };
   };
   return {
     reader: {
@@ -148,14 +153,6 @@ async function embedTokens(embedding: Session, tokens: ArrayLike<number>): Promi
   const ids = BigInt64Array.from(Array.from(tokens), BigInt);
   const { inputs_embeds } = await embedding.run({ input_ids: { data: ids, dims: [1, ids.length] } });
   return inputs_embeds?.data as Float32Array;
-}
-
-function argmax(logits: Float32Array): number {
-  let best = 0;
-  for (let id = 1; id < logits.length; id += 1) {
-    if ((logits[id] as number) > (logits[best] as number)) best = id;
-  }
-  return best;
 }
 
 function inputsOf(shape: ReaderShape): Slot[] {
