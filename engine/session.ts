@@ -1,0 +1,104 @@
+// What the sides of one LSP session share: the connection, the settings, the engine, the folders and the status shown.
+import type { Connection, InitializeParams } from "vscode-languageserver/node";
+import { TextDocuments } from "vscode-languageserver/node";
+import { TextDocument } from "vscode-languageserver-textdocument";
+import { parseSettings, type Settings } from "./config.ts";
+import type { Engine } from "./engine.ts";
+import { EngineError, messageOf, type Problem } from "./errors.ts";
+import type { LastRequest } from "./explain.ts";
+import { Folders } from "./folders.ts";
+import type { Installation } from "./installation.ts";
+import { type EngineStatus, type InitializationOptions, SETTINGS_SECTION, STATUS } from "./protocol.ts";
+
+/** What the session is doing; the rest of an `EngineStatus` is read from its parts. */
+export type Doing = Pick<EngineStatus, "state" | "message" | "percent">;
+
+export class Session {
+  readonly connection: Connection;
+  readonly installation: Installation;
+  readonly documents = new TextDocuments(TextDocument);
+  readonly folders = new Folders();
+  client: InitializeParams | undefined;
+  settings: Settings = parseSettings({}).settings;
+  /** Undefined while it starts and after it could not. */
+  engine: Engine | undefined;
+  last: LastRequest | undefined;
+  skipped: Record<string, number> = {};
+  #doing: Doing = { state: "starting", message: "Starting", percent: 0 };
+
+  constructor(connection: Connection, installation: Installation) {
+    this.connection = connection;
+    this.installation = installation;
+  }
+
+  get options(): InitializationOptions {
+    return (this.client?.initializationOptions as InitializationOptions | undefined) ?? {};
+  }
+
+  /** Asks the editor for the settings; one that cannot be asked gets the defaults. */
+  async pullSettings(): Promise<void> {
+    const canAsk = this.client?.capabilities.workspace?.configuration === true;
+    const raw: unknown = canAsk ? await this.connection.workspace.getConfiguration(SETTINGS_SECTION) : {};
+    const { settings, problems } = parseSettings(raw);
+    this.settings = settings;
+    this.log(problems);
+  }
+
+  /** Sends the status; what the session is doing stays as it was when nothing is given. */
+  show(doing: Doing = this.#doing): void {
+    this.#doing = doing;
+    void this.connection.sendNotification(STATUS, this.#status());
+  }
+
+  #status(): EngineStatus {
+    const pack = this.engine?.pack.manifest;
+    const stats = this.folders.all.map((workspace) => workspace.stats());
+    const sum = (field: "files" | "chunks" | "nodes" | "dbBytes") =>
+      stats.reduce((total, entry) => total + entry[field], 0);
+    const completion = this.last?.completion;
+    return {
+      ...this.#doing,
+      state: this.#doing.state === "ready" && !this.settings.enabled ? "off" : this.#doing.state,
+      mode: this.settings.mode,
+      pack: pack === undefined ? null : { id: pack.id, version: pack.version, title: pack.title, modes: pack.modes },
+      index: {
+        files: sum("files"),
+        chunks: sum("chunks"),
+        nodes: sum("nodes"),
+        dbBytes: sum("dbBytes"),
+        skipped: this.skipped,
+        readOnly: this.folders.all.some((workspace) => workspace.isReadOnly),
+      },
+      last:
+        completion === undefined
+          ? null
+          : {
+              mode: completion.mode,
+              totalMs: completion.timings.totalMs,
+              ttftMs: completion.timings.ttftMs,
+              ...(completion.reason === undefined ? {} : { reason: completion.reason }),
+            },
+    };
+  }
+
+  log(problems: readonly Problem[]): void {
+    for (const { code, detail, path } of problems)
+      this.connection.console.warn(`${code}: ${path === undefined ? "" : `${path}: `}${detail}`);
+  }
+
+  /** A named error becomes the status; what no one expected is logged with its stack too. */
+  failed(error: unknown): void {
+    if (!(error instanceof EngineError)) this.reportBug(error);
+    const message =
+      error instanceof EngineError
+        ? `${error.message}. ${error.action}`
+        : `Something unexpected happened: ${messageOf(error)}. See the log.`;
+    this.connection.console.error(message);
+    this.show({ state: "error", message, percent: 100 });
+  }
+
+  /** What no one expected: logged with its stack, and the session goes on. */
+  reportBug(error: unknown): void {
+    this.connection.console.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  }
+}
