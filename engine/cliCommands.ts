@@ -73,20 +73,26 @@ async function openFolder(
 export async function indexCommand(
   installation: Installation,
   dir: string,
-  options: StoreAndPack & { force?: boolean },
+  options: StoreAndPack & { force?: boolean; skipped?: boolean },
 ): Promise<void> {
   await withEngine(installation, options.pack, async (engine, settings) => {
     const workspace = await openFolder(engine, settings, dir, options.store);
     try {
       const onProgress = progressLine();
-      const { problems, ...report } = await workspace.index({ force: options.force ?? false, onProgress });
+      const { problems, skippedFiles, ...report } = await workspace.index({
+        force: options.force ?? false,
+        onProgress,
+      });
       sayProblems(problems.filter(({ code }) => code !== "PARSE_FALLBACK"));
-      if (options.json) return print(JSON.stringify(report));
+      if (options.json) return print(JSON.stringify(options.skipped ? { ...report, skippedFiles } : report));
       print(`${report.files} files, ${report.chunks} chunks, ${report.nodes} nodes in ${report.seconds.toFixed(1)} s`);
       print(
         `embedded ${report.embedded}, reused ${report.reused}, fused ${report.fused}; ${(report.dbBytes / 1e6).toFixed(1)} MB`,
       );
       for (const [reason, n] of Object.entries(report.skipped)) print(`skipped ${n}: ${reason}`);
+      if (!options.skipped) return;
+      for (const { reason, path, detail } of skippedFiles)
+        print(`${reason}\t${path || "."}${detail === undefined ? "" : `\t${detail}`}`);
     } finally {
       workspace.close();
     }

@@ -4,6 +4,8 @@ import { fileURLToPath } from "node:url";
 import type { SourceFile } from "./domain.ts";
 import type { Engine, Workspace, WorkspaceOptions } from "./engine.ts";
 import type { IndexOptions, IndexReport } from "./indexing/indexer.ts";
+import { SKIP_REASONS, type SkipReason } from "./indexing/skipReasons.ts";
+import type { SkippedFiles } from "./protocol.ts";
 
 export interface Located {
   readonly workspace: Workspace;
@@ -13,6 +15,8 @@ export interface Located {
 
 export class Folders {
   readonly #open = new Map<string, Workspace>();
+  /** Of each folder's last whole pass. */
+  readonly #reports = new Map<string, IndexReport>();
 
   async open(engine: Engine, options: WorkspaceOptions): Promise<void> {
     if (!this.#open.has(options.root)) this.#open.set(options.root, await engine.openWorkspace(options));
@@ -21,6 +25,7 @@ export class Folders {
   close(root: string): void {
     this.#open.get(root)?.close();
     this.#open.delete(root);
+    this.#reports.delete(root);
   }
 
   closeAll(): void {
@@ -60,8 +65,33 @@ export class Folders {
         },
       });
       reports.push(report);
+      this.#reports.set(workspace.root, report);
     }
     return reports;
+  }
+
+  /** Reason -> files and folders left out of all workspace folders. */
+  skipped(): Record<string, number> {
+    const counts: Record<string, number> = {};
+    for (const { skipped } of this.#reports.values()) {
+      for (const [reason, n] of Object.entries(skipped)) counts[reason] = (counts[reason] ?? 0) + n;
+    }
+    return counts;
+  }
+
+  skippedFiles(): SkippedFiles {
+    const files = [...this.#reports].flatMap(([root, report]) =>
+      report.skippedFiles.map((each) => ({ root, ...each })),
+    );
+    const byReason = Map.groupBy(files, ({ reason }) => reason);
+    const counts = Object.entries(this.skipped()).sort(([, a], [, b]) => b - a) as [SkipReason, number][];
+    const reasons = counts.map(([reason, count]) => ({
+      reason,
+      meaning: SKIP_REASONS[reason],
+      count,
+      files: (byReason.get(reason) ?? []).map(({ reason: _, ...file }) => file),
+    }));
+    return { reasons };
   }
 
   /** Unsaved text of an indexed file. Files the index left out stay left out. */

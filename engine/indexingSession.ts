@@ -138,12 +138,7 @@ export class IndexingSession {
         progress?.report(percent, message);
         session.show({ state: "indexing", message, percent });
       });
-      session.skipped = {};
-      for (const report of reports) {
-        for (const [reason, n] of Object.entries(report.skipped))
-          session.skipped[reason] = (session.skipped[reason] ?? 0) + n;
-        session.log(report.problems);
-      }
+      for (const report of reports) session.log(report.problems);
       for (const document of session.documents.all()) await session.folders.update(document.uri, document.getText());
       session.show({ state: "ready", message: "Ready", percent: 100 });
       progress?.end(`${reports.reduce((sum, report) => sum + report.files, 0)} files indexed`);

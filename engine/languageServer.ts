@@ -13,7 +13,7 @@ import type { Settings } from "./config.ts";
 import { IndexingSession } from "./indexingSession.ts";
 import type { Installation } from "./installation.ts";
 import { progressOn, type StartProgress } from "./progress.ts";
-import { ACCEPTED, type Accepted, ENGINE_COMMANDS, EXPLAIN, SETTINGS_SECTION } from "./protocol.ts";
+import { ACCEPTED, type Accepted, ENGINE_COMMANDS, EXPLAIN, SETTINGS_SECTION, SKIPPED } from "./protocol.ts";
 import { Session } from "./session.ts";
 
 /** Settings that only a fresh engine can take up. */
@@ -52,6 +52,7 @@ export class LanguageServer {
       return null;
     });
     connection.onRequest(EXPLAIN, () => this.#completions.explain());
+    connection.onRequest(SKIPPED, () => this.#session.folders.skippedFiles());
     connection.onNotification(ACCEPTED, (params: Accepted) => this.#completions.accepted(params));
     connection.onShutdown(async () => {
       this.#completions.cancel();

@@ -4,6 +4,8 @@
 export const STATUS = "precis/status";
 /** Client → server request: what happened to the last completion. `null` params, answers `Explanation`. */
 export const EXPLAIN = "precis/explain";
+/** Client → server request: what the index left out, and why. `null` params, answers `SkippedFiles`. */
+export const SKIPPED = "precis/skipped";
 /** Client → server notification: the person accepted a completion. Params `Accepted`. */
 export const ACCEPTED = "precis/accepted";
 
@@ -55,6 +57,28 @@ export interface LastCompletion {
 export interface Explanation {
   /** Readable account of the last request; says so when there was none. */
   readonly markdown: string;
+}
+
+/** What the last index pass left out, reason by reason, the most frequent first. */
+export interface SkippedFiles {
+  readonly reasons: readonly {
+    /** A stable word, as in `EngineStatus.index.skipped`: `secret`, `generated`, … */
+    readonly reason: string;
+    /** What the reason means, for a person. */
+    readonly meaning: string;
+    readonly count: number;
+    /** The first hundred; a folder stands for all it holds. */
+    readonly files: readonly SkippedPath[];
+  }[];
+}
+
+export interface SkippedPath {
+  /** The workspace folder on disk. */
+  readonly root: string;
+  /** Relative to it, with forward slashes. */
+  readonly path: string;
+  /** More than the reason says, such as a size. */
+  readonly detail?: string;
 }
 
 export interface Accepted {

@@ -23,7 +23,6 @@ export class Session {
   /** Undefined while it starts and after it could not. */
   engine: Engine | undefined;
   last: LastRequest | undefined;
-  skipped: Record<string, number> = {};
   #doing: Doing = { state: "starting", message: "Starting", percent: 0 };
 
   constructor(connection: Connection, installation: Installation) {
@@ -66,7 +65,7 @@ export class Session {
         chunks: sum("chunks"),
         nodes: sum("nodes"),
         dbBytes: sum("dbBytes"),
-        skipped: this.skipped,
+        skipped: this.folders.skipped(),
         readOnly: this.folders.all.some((workspace) => workspace.isReadOnly),
       },
       last:

@@ -5,7 +5,8 @@ import type { FileWrite } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { hashOf } from "./embed.ts";
 import { readSource } from "./readSource.ts";
-import { type ScannedFile, type ScanOptions, type SkippedFile, scan } from "./scan.ts";
+import { type ScannedFile, type ScanOptions, scan } from "./scan.ts";
+import type { SkippedFile } from "./skipReasons.ts";
 import type { Tally } from "./tally.ts";
 
 export interface ChangedFile {

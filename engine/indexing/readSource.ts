@@ -3,7 +3,8 @@ import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import type { SourceFile } from "../domain.ts";
 import { messageOf } from "../errors.ts";
-import { reasonOf, type ScannedFile, type SkippedFile, type SkipReason } from "./scan.ts";
+import { reasonOf, type ScannedFile } from "./scan.ts";
+import type { SkippedFile, SkipReason } from "./skipReasons.ts";
 
 export type ReadSource =
   | { readonly file: SourceFile; readonly size: number; readonly mtimeMs: number }

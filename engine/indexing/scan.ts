@@ -5,18 +5,7 @@ import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError, errnoOf, messageOf } from "../errors.ts";
 import { readIgnoreRules } from "./ignoreRules.ts";
-
-export type SkipReason =
-  | "ignored"
-  | "binary"
-  | "minified"
-  | "too-large"
-  | "secret"
-  | "unreadable"
-  | "not-utf8"
-  | "vanished"
-  | "symlink"
-  | "unsupported";
+import type { SkippedFile, SkipReason } from "./skipReasons.ts";
 
 export interface ScannedFile {
   /** Relative to the root, with forward slashes. */
@@ -24,12 +13,6 @@ export interface ScannedFile {
   readonly absolutePath: string;
   readonly size: number;
   readonly mtimeMs: number;
-}
-
-export interface SkippedFile {
-  readonly path: string;
-  readonly reason: SkipReason;
-  readonly detail?: string;
 }
 
 export type Scanned = { readonly file: ScannedFile } | { readonly skipped: SkippedFile };

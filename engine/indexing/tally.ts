@@ -3,7 +3,7 @@ import type { Level } from "../domain.ts";
 import type { Problem } from "../errors.ts";
 import type { StoreStats } from "../store/store.ts";
 import type { EmbeddedFile } from "./embed.ts";
-import type { SkippedFile, SkipReason } from "./scan.ts";
+import { type SkippedFile, SkippedList, type SkipReason } from "./skipReasons.ts";
 
 export interface IndexReport {
   readonly files: number;
@@ -15,7 +15,10 @@ export interface IndexReport {
   readonly embedded: number;
   /** Files, directories and repository whose vector was computed. */
   readonly fused: number;
+  /** Reason -> files and folders left out. */
   readonly skipped: Readonly<Record<string, number>>;
+  /** The first hundred of each reason. */
+  readonly skippedFiles: readonly SkippedFile[];
   readonly seconds: number;
   readonly dbBytes: number;
   readonly problems: readonly Problem[];
@@ -38,11 +41,12 @@ export class Tally {
   reused = 0;
   fused = 0;
   readonly problems: Problem[] = [];
-  readonly #skipped: Partial<Record<SkipReason, number>> = {};
+  readonly #skipped = new SkippedList();
   readonly #startedAt = performance.now();
 
-  skip({ path, reason, detail = reason }: SkippedFile): void {
-    this.#skipped[reason] = (this.#skipped[reason] ?? 0) + 1;
+  skip(skipped: SkippedFile): void {
+    const { path, reason, detail = reason } = skipped;
+    this.#skipped.add(skipped);
     const code = PROBLEMS[reason];
     if (code !== undefined) this.problems.push({ code, detail, path });
   }
@@ -62,7 +66,8 @@ export class Tally {
       reused: stats.chunks - Math.min(stats.chunks, this.embedded),
       embedded: this.embedded,
       fused: this.fused,
-      skipped: { ...this.#skipped },
+      skipped: this.#skipped.counts,
+      skippedFiles: this.#skipped.listed,
       seconds: (performance.now() - this.#startedAt) / 1000,
       problems: this.problems,
     };

@@ -77,6 +77,7 @@ describe("a first pass", () => {
       "reused",
       "seconds",
       "skipped",
+      "skippedFiles",
     ]);
     expect(new Set(models.encoded).size).toBe(20);
     expect(models.encoded).toContain("# two_0\ndef two_0(a, b, c):\n    return a + b * c - 0 + two");

@@ -5,7 +5,8 @@ import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { EngineError } from "../../engine/errors.ts";
 import { readSource } from "../../engine/indexing/readSource.ts";
-import { type ScannedFile, type SkippedFile, scan } from "../../engine/indexing/scan.ts";
+import { type ScannedFile, scan } from "../../engine/indexing/scan.ts";
+import type { SkippedFile } from "../../engine/indexing/skipReasons.ts";
 
 const MAX_BYTES = 64 * 1024;
 
