@@ -12,7 +12,8 @@ export type NoCompletionReason =
   | "empty-document"
   | "mode-not-supported"
   | "nothing-generated"
-  | `filtered(${string})`;
+  | `filtered(${string})`
+  | `hidden(${string})`;
 
 export interface NoCompletion {
   readonly reason: NoCompletionReason;

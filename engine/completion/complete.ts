@@ -1,7 +1,7 @@
 // The recipe of one completion: prompt -> retrieve -> assemble -> generate -> post-process.
 import type { Candidate, Level, Mode, Prompt, Timings } from "../domain.ts";
 import type { NoCompletionReason, Problem } from "../errors.ts";
-import type { Models } from "../infer/models.ts";
+import type { Generation, Models } from "../infer/models.ts";
 import type { Tokenizer } from "../infer/tokenizer.ts";
 import type { PackManifest } from "../pack/pack.ts";
 import type { Retrieve } from "../retrieval/retrieve.ts";
@@ -11,6 +11,7 @@ import { generate } from "./generate.ts";
 import { type Offer, postprocess, type Surroundings } from "./postprocess.ts";
 import { buildPrompt, type Cursor } from "./prompt.ts";
 import type { RecentCompletions } from "./recentCompletions.ts";
+import { ASKED_BY_HAND, type Signals } from "./signals.ts";
 
 export interface CompleteDeps {
   readonly manifest: PackManifest;
@@ -20,11 +21,38 @@ export interface CompleteDeps {
   readonly retrieve?: Retrieve;
   readonly pseudoTokensOf: (ids: readonly number[]) => ReadonlyMap<number, Float32Array>;
   readonly recent?: RecentCompletions;
+  readonly weigh?: Weigh;
 }
+
+/** An offer that post-processing let through, with all that is known of it. */
+export interface Weighed {
+  readonly cursor: Cursor;
+  readonly mode: Mode;
+  readonly signals: Signals;
+  readonly prompt: Prompt;
+  /** Those the reader's input holds, best first. */
+  readonly candidates: readonly Candidate[];
+  readonly generation: Generation;
+  /** What the reader wrote. */
+  readonly raw: string;
+  readonly offer: Offer;
+}
+
+export interface Verdict {
+  /** Name of what hides the offer; it becomes the reason `hidden(name)`. Absent: the offer is shown. */
+  readonly hiddenBy?: string;
+  /** Into the trace, such as scores. */
+  readonly facts: Readonly<Record<string, string | number>>;
+}
+
+/** Judges an offer; a manual request is weighed too, but always shown. */
+export type Weigh = (weighed: Weighed) => Verdict | Promise<Verdict>;
 
 export interface CompleteOptions {
   readonly mode: Mode;
   readonly maxLines: number;
+  /** Absent: asked by hand. */
+  readonly signals?: Signals;
 }
 
 export interface Completion {
@@ -56,7 +84,7 @@ export async function complete(
   deps: CompleteDeps,
   signal?: AbortSignal,
 ): Promise<Completion> {
-  const { mode, maxLines } = options;
+  const { mode, maxLines, signals = ASKED_BY_HAND } = options;
   const { manifest, tokenizer } = deps;
   const trace = new Trace();
   const outcome = outcomeOf(mode, trace);
@@ -87,6 +115,9 @@ export async function complete(
     if ("droppedBy" in offer) {
       return outcome({ ...facts, reason: raw.trim() === "" ? "nothing-generated" : `filtered(${offer.droppedBy})` });
     }
+    const weighed = { cursor, mode, signals, prompt, candidates: assembled.used, generation, raw, offer };
+    const hiddenBy = await trace.time("weigh", () => weigh(weighed, deps, trace));
+    if (hiddenBy !== undefined) return outcome({ ...facts, reason: `hidden(${hiddenBy})` });
     if (offer.replaceRight === 0) deps.recent?.add(cursor, mode, offer.text);
     return outcome({ ...facts, offer });
   } catch (error) {
@@ -99,6 +130,17 @@ async function candidatesFor(prompt: Prompt, mode: Mode, deps: CompleteDeps, sig
   if (mode === "none" || deps.retrieve === undefined) return { candidates: [], problems: [] };
   const { budget } = deps.manifest.prompt;
   return deps.retrieve(prompt, { limit: budget.pseudoTokens, levels: LEVELS_OF[mode] }, signal);
+}
+
+async function weigh(weighed: Weighed, deps: CompleteDeps, trace: Trace): Promise<string | undefined> {
+  if (deps.weigh === undefined) return undefined;
+  const { hiddenBy, facts } = await deps.weigh(weighed);
+  for (const [name, value] of Object.entries(facts)) trace.note(name, value);
+  if (hiddenBy !== undefined && weighed.signals.trigger === "manual") {
+    trace.note("shown although", hiddenBy);
+    return undefined;
+  }
+  return hiddenBy;
 }
 
 /** An abort whose reason is a `DOMException` of a timeout is the deadline; any other is the person typing on. */
