@@ -1,0 +1,193 @@
+// An ONNX graph that grows node by node; its large constants lie in a second file, written as they are made.
+import { type FileHandle, open, writeFile } from "node:fs/promises";
+import { basename } from "node:path";
+import { Message } from "./protobuf.ts";
+
+/** ONNX element types that our graphs use, with their numbers in the format. */
+const TYPES = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7 } as const;
+export type ElementType = keyof typeof TYPES;
+
+/** Numbers are fixed, strings are free. */
+export type Dims = readonly (number | string)[];
+
+export interface ConstantBlock {
+  readonly type: ElementType;
+  readonly dims: readonly number[];
+}
+
+type Attribute = number | { readonly float: number };
+
+/** Domain of onnxruntime's own operators. */
+export const MICROSOFT = "com.microsoft";
+
+/** Runtimes map constants page by page. */
+const PAGE = 4096;
+
+/** Opened by `createGraph`; `finish` writes it. Methods return the name of what they add. */
+export class OnnxGraph {
+  readonly #file: string;
+  readonly #constants: FileHandle;
+  readonly #graph = new Message();
+  readonly #known = new Set<string>();
+  #offset = 0;
+  #count = 0;
+
+  constructor(file: string, constants: FileHandle, name: string) {
+    this.#file = file;
+    this.#constants = constants;
+    this.#graph.text(2, name);
+  }
+
+  input(name: string, type: ElementType, dims: Dims): string {
+    this.#graph.message(11, valueFor(name, type, dims));
+    return name;
+  }
+
+  output(name: string, type: ElementType, dims: Dims): string {
+    this.#graph.message(12, valueFor(name, type, dims));
+    return name;
+  }
+
+  fresh(stem: string): string {
+    this.#count += 1;
+    return `${stem}_${this.#count}`;
+  }
+
+  /** An empty input name stands for an optional input left out. */
+  node(
+    kind: string,
+    inputs: readonly string[],
+    outputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+    domain = "",
+  ): void {
+    const node = new Message();
+    for (const input of inputs) node.text(1, input);
+    for (const output of outputs) node.text(2, output);
+    node.text(3, this.fresh("n")).text(4, kind);
+    for (const [name, value] of Object.entries(attributes)) node.message(5, attributeOf(name, value));
+    this.#graph.message(1, node.text(7, domain));
+  }
+
+  /** A node with one output, named `output` or afresh. */
+  op(
+    kind: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+    domain = "",
+    output = this.fresh(kind.toLowerCase()),
+  ): string {
+    this.node(kind, inputs, [output], attributes, domain);
+    return output;
+  }
+
+  /** A small constant, inside the graph's own file; the first of a name stays. */
+  constant(
+    name: string,
+    values: Float32Array | Int32Array | BigInt64Array | Uint8Array,
+    dims: readonly number[],
+  ): string {
+    if (this.#known.has(name)) return name;
+    this.#known.add(name);
+    this.#graph.message(5, tensorOf(name, typeOf(values), dims).bytes(9, bytesOf(values)));
+    return name;
+  }
+
+  integers(...values: readonly number[]): string {
+    return this.constant(`ints_${values.join("_")}`, BigInt64Array.from(values, BigInt), [values.length]);
+  }
+
+  /** A constant in the second file. `blocks` are its consecutive parts; only one is held at a time. */
+  async largeConstant(
+    name: string,
+    { type, dims }: ConstantBlock,
+    blocks: AsyncIterable<ArrayBufferView> | Iterable<ArrayBufferView>,
+  ): Promise<string> {
+    const start = Math.ceil(this.#offset / PAGE) * PAGE;
+    let at = start;
+    for await (const block of blocks) {
+      const bytes = bytesOf(block);
+      await this.#constants.write(bytes, 0, bytes.length, at);
+      at += bytes.length;
+    }
+    this.#offset = at;
+    const tensor = tensorOf(name, type, dims);
+    for (const [key, value] of [
+      ["location", basename(constantsOf(this.#file))],
+      ["offset", String(start)],
+      ["length", String(at - start)],
+    ] as const)
+      tensor.message(13, new Message().text(1, key).text(2, value));
+    this.#graph.message(5, tensor.integer(14, 1));
+    return name;
+  }
+
+  async finish(): Promise<void> {
+    const model = new Message().integer(1, 9).text(2, "precis").message(7, this.#graph);
+    for (const [domain, version] of [
+      ["", 18],
+      [MICROSOFT, 1],
+    ] as const)
+      model.message(8, new Message().text(1, domain).integer(2, version));
+    await writeFile(this.#file, model.encode());
+    await this.#constants.close();
+  }
+
+  /** Closes the files of a graph that is not finished. */
+  async abandon(): Promise<void> {
+    await this.#constants.close();
+  }
+}
+
+/** The file of a graph's large constants, beside the graph. */
+export function constantsOf(file: string): string {
+  return `${file}.data`;
+}
+
+/** Runs `build` on an empty graph and writes it to `file` and `constantsOf(file)`. */
+export async function createGraph(
+  file: string,
+  name: string,
+  build: (graph: OnnxGraph) => Promise<void>,
+): Promise<void> {
+  const graph = new OnnxGraph(file, await open(constantsOf(file), "w"), name);
+  try {
+    await build(graph);
+  } catch (error) {
+    await graph.abandon();
+    throw error;
+  }
+  await graph.finish();
+}
+
+function valueFor(name: string, type: ElementType, dims: Dims): Message {
+  const shape = new Message();
+  for (const dim of dims) {
+    shape.message(1, typeof dim === "number" ? new Message().integer(1, dim) : new Message().text(2, dim));
+  }
+  const tensor = new Message().integer(1, TYPES[type]).message(2, shape);
+  return new Message().text(1, name).message(2, new Message().message(1, tensor));
+}
+
+function attributeOf(name: string, value: Attribute): Message {
+  const attribute = new Message().text(1, name);
+  return typeof value === "number"
+    ? attribute.integer(3, value).integer(20, 2)
+    : attribute.float(2, value.float).integer(20, 1);
+}
+
+function tensorOf(name: string, type: ElementType, dims: readonly number[]): Message {
+  const tensor = new Message();
+  for (const dim of dims) tensor.integer(1, dim);
+  return tensor.integer(2, TYPES[type]).text(8, name);
+}
+
+function typeOf(values: Float32Array | Int32Array | BigInt64Array | Uint8Array): ElementType {
+  if (values instanceof Float32Array) return "float32";
+  if (values instanceof Int32Array) return "int32";
+  return values instanceof BigInt64Array ? "int64" : "uint8";
+}
+
+function bytesOf(values: ArrayBufferView): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+}

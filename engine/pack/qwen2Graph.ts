@@ -1,0 +1,180 @@
+// A Qwen2-architecture checkpoint -> the two graphs a reader runs: token rows, and the decoder with its cache outside.
+// Hand-built: a traced export has neither GroupQueryAttention nor outputs that hold only the new keys and values.
+import type { Checkpoint, Qwen2Shape } from "./checkpoint.ts";
+import { addMatrices, addMatrix, type Matrix, type MatrixFormat } from "./matrices.ts";
+import { createGraph, MICROSOFT, type OnnxGraph } from "./onnxGraph.ts";
+
+/** Token rows held at a time. */
+const TABLE_ROWS = 4096;
+
+/** `input_ids` -> `inputs_embeds`: rows of an int8 table times their scale. */
+export async function writeEmbedGraph(file: string, shape: Qwen2Shape, checkpoint: Checkpoint): Promise<void> {
+  const { vocabSize, readerDim } = shape;
+  await createGraph(file, "embed", async (graph) => {
+    const ids = graph.input("input_ids", "int64", [1, "T"]);
+    const output = graph.output("inputs_embeds", "float32", [1, "T", readerDim]);
+    const scales = new Float32Array(vocabSize);
+    const levels = await graph.largeConstant(
+      "embed.q",
+      { type: "int8", dims: [vocabSize, readerDim] },
+      tableRows(shape, checkpoint, scales),
+    );
+    const scale = await graph.largeConstant("embed.s", { type: "float32", dims: [vocabSize, 1] }, [scales]);
+    const row = graph.op("Cast", [graph.op("Gather", [levels, ids])], { to: 1 });
+    graph.op("Mul", [row, graph.op("Gather", [scale, ids])], {}, "", output);
+  });
+}
+
+async function* tableRows(shape: Qwen2Shape, checkpoint: Checkpoint, scales: Float32Array): AsyncGenerator<Int8Array> {
+  const { vocabSize, readerDim } = shape;
+  for (let row = 0; row < vocabSize; row += TABLE_ROWS) {
+    const count = Math.min(TABLE_ROWS, vocabSize - row);
+    const values = await checkpoint.read("model.embed_tokens.weight", row * readerDim, count * readerDim);
+    const levels = new Int8Array(values.length);
+    for (let r = 0; r < count; r += 1) {
+      const own = values.subarray(r * readerDim, (r + 1) * readerDim);
+      const scale = Math.fround(Math.max(own.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127, 1e-12));
+      scales[row + r] = scale;
+      own.forEach((value, n) => {
+        levels[r * readerDim + n] = Math.round(value / scale);
+      });
+    }
+    yield levels;
+  }
+}
+
+/**
+ * The decoder: `inputs_embeds` and past keys and values -> logits of the rows asked for, and the new keys and values alone.
+ * Only `logit_rows` pass through the last layer's output matrix and MLP. Input and output embeddings are tied.
+ */
+export async function writeReaderGraph(
+  file: string,
+  shape: Qwen2Shape,
+  checkpoint: Checkpoint,
+  format: MatrixFormat,
+): Promise<void> {
+  await createGraph(file, "reader", (graph) => buildReader(graph, shape, checkpoint, format));
+}
+
+async function buildReader(
+  graph: OnnxGraph,
+  shape: Qwen2Shape,
+  checkpoint: Checkpoint,
+  format: MatrixFormat,
+): Promise<void> {
+  const { layers, kvHeads, headDim, readerDim, vocabSize } = shape;
+  let sum = graph.input("inputs_embeds", "float32", [1, "T", readerDim]);
+  const lengths = [graph.input("seqlens_k", "int32", [1]), graph.input("total_sequence_length", "int32", [])] as const;
+  const logitRows = graph.input("logit_rows", "int64", ["R"]);
+  const logits = graph.output("logits", "float32", [1, "R", vocabSize]);
+  addRope(graph, shape);
+  const end = graph.op("Reshape", [graph.op("Cast", [lengths[1]], { to: 7 }), graph.integers(1)]);
+  const start = graph.op("Sub", [end, graph.op("Shape", [sum], { start: 1, end: 2 })]);
+
+  const norm = async (tensor: string) =>
+    graph.constant(tensor, await checkpoint.read(tensor, 0, readerDim), [readerDim]);
+  const normAfter = async (added: string, tensor: string) => {
+    const outputs = [graph.fresh("normed"), "", "", graph.fresh("sum")];
+    const operands = [added, sum, await norm(tensor)];
+    graph.node(
+      "SkipSimplifiedLayerNormalization",
+      operands,
+      outputs,
+      { epsilon: { float: shape.normEpsilon } },
+      MICROSOFT,
+    );
+    sum = outputs[3] as string;
+    return outputs[0] as string;
+  };
+
+  let normed = graph.op("SimplifiedLayerNormalization", [sum, await norm("model.layers.0.input_layernorm.weight")], {
+    axis: -1,
+    epsilon: { float: shape.normEpsilon },
+    stash_type: 1,
+  });
+  for (let layer = 0; layer < layers; layer += 1) {
+    const past = ["key", "value"].map((part) =>
+      graph.input(`past_key_values.${layer}.${part}`, "float32", [1, kvHeads, "S", headDim]),
+    );
+    const qkv = await addMatrix(graph, normed, qkvOf(shape, layer), format, checkpoint);
+    const [heard = "", ...present] = ["heard", "present_key", "present_value"].map((stem) => graph.fresh(stem));
+    graph.node(
+      "GroupQueryAttention",
+      [qkv, "", "", ...past, ...lengths, "rope.cos", "rope.sin"],
+      [heard, ...present],
+      { num_heads: shape.heads, kv_num_heads: kvHeads, do_rotary: 1 },
+      MICROSOFT,
+    );
+    for (const [n, part] of ["key", "value"].entries()) {
+      const rows = graph.output(`present.${layer}.${part}`, "float32", [1, kvHeads, "T", headDim]);
+      graph.op("Slice", [present[n] ?? "", start, end, graph.integers(2)], {}, "", rows);
+    }
+    const isLast = layer + 1 === layers;
+    const own = isLast ? graph.op("Gather", [heard, logitRows], { axis: 1 }) : heard;
+    if (isLast) sum = graph.op("Gather", [sum, logitRows], { axis: 1 });
+    const attended = await addMatrix(graph, own, outputOf(shape, layer), format, checkpoint);
+    normed = await normAfter(attended, `model.layers.${layer}.post_attention_layernorm.weight`);
+    const wide = await addMlp(graph, normed, shape, layer, format, checkpoint);
+    normed = await normAfter(wide, isLast ? "model.norm.weight" : `model.layers.${layer + 1}.input_layernorm.weight`);
+  }
+  const head = { name: "head", parts: [{ tensor: "model.embed_tokens.weight", rows: vocabSize }], inputs: readerDim };
+  await addMatrix(graph, normed, head, format, checkpoint, logits);
+}
+
+/** SwiGLU. */
+async function addMlp(
+  graph: OnnxGraph,
+  x: string,
+  shape: Qwen2Shape,
+  layer: number,
+  format: MatrixFormat,
+  checkpoint: Checkpoint,
+): Promise<string> {
+  const { readerDim, mlpDim } = shape;
+  const matrixOf = (part: "gate" | "up" | "down", rows: number, inputs: number): Matrix => ({
+    name: `layers.${layer}.${part}`,
+    parts: [{ tensor: `model.layers.${layer}.mlp.${part}_proj.weight`, rows }],
+    inputs,
+  });
+  const pair = [matrixOf("gate", mlpDim, readerDim), matrixOf("up", mlpDim, readerDim)];
+  const [gate = "", up = ""] = await addMatrices(graph, x, pair, format, checkpoint);
+  const silu = graph.op("Mul", [gate, graph.op("Sigmoid", [gate])]);
+  return addMatrix(graph, graph.op("Mul", [silu, up]), matrixOf("down", readerDim, mlpDim), format, checkpoint);
+}
+
+function qkvOf({ heads, kvHeads, headDim, readerDim }: Qwen2Shape, layer: number): Matrix {
+  const parts = (
+    [
+      ["q", heads],
+      ["k", kvHeads],
+      ["v", kvHeads],
+    ] as const
+  ).map(([part, count]) => ({ stem: `model.layers.${layer}.self_attn.${part}_proj`, rows: count * headDim }));
+  return {
+    name: `layers.${layer}.qkv`,
+    parts: parts.map(({ stem, rows }) => ({ tensor: `${stem}.weight`, rows })),
+    biases: parts.map(({ stem }) => `${stem}.bias`),
+    inputs: readerDim,
+  };
+}
+
+function outputOf({ heads, headDim, readerDim }: Qwen2Shape, layer: number): Matrix {
+  const tensor = `model.layers.${layer}.self_attn.o_proj.weight`;
+  return { name: `layers.${layer}.o`, parts: [{ tensor, rows: readerDim }], inputs: heads * headDim };
+}
+
+/** Cosine and sine tables `[maxTokens, headDim / 2]`, the layout GroupQueryAttention reads. */
+function addRope(graph: OnnxGraph, { maxTokens, headDim, ropeTheta }: Qwen2Shape): void {
+  const half = headDim / 2;
+  const cos = new Float32Array(maxTokens * half);
+  const sin = new Float32Array(maxTokens * half);
+  for (let position = 0; position < maxTokens; position += 1) {
+    for (let n = 0; n < half; n += 1) {
+      const angle = position * ropeTheta ** (-n / half);
+      cos[position * half + n] = Math.cos(angle);
+      sin[position * half + n] = Math.sin(angle);
+    }
+  }
+  graph.constant("rope.cos", cos, [maxTokens, half]);
+  graph.constant("rope.sin", sin, [maxTokens, half]);
+}
