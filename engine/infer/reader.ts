@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { ReaderInput } from "../domain.ts";
 import type { Problem } from "../errors.ts";
-import type { Pack } from "../pack/pack.ts";
+import type { PackManifest } from "../pack/pack.ts";
 import { choose } from "./choice.ts";
 import { KvCache } from "./kvCache.ts";
 import type { GenerateOptions, Generation } from "./models.ts";
@@ -29,7 +29,16 @@ export interface Vocabulary {
   readonly isBlank: Uint8Array;
 }
 
-export async function openReader(pack: Pack, runtime: Runtime): Promise<{ reader: Reader; problems: Problem[] }> {
+/** The part of a pack that holds its reader. */
+export interface ReaderFiles {
+  readonly dir: string;
+  readonly manifest: Pick<PackManifest, "embed" | "reader">;
+}
+
+export async function openReader(
+  pack: ReaderFiles,
+  runtime: Runtime,
+): Promise<{ reader: Reader; problems: Problem[] }> {
   const { embed, reader: shape } = pack.manifest;
   const embedding = await openSession(join(pack.dir, embed.file), {
     ...runtime,
@@ -108,7 +117,7 @@ export async function openReader(pack: Pack, runtime: Runtime): Promise<{ reader
   };
 }
 
-type ReaderShape = Pack["manifest"]["reader"];
+type ReaderShape = PackManifest["reader"];
 
 /** One run: appends `rows` `[T, readerDim]` to the cache, answers the last position's logits `[vocabSize]`. */
 async function forward(

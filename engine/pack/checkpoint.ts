@@ -14,7 +14,7 @@ export interface Qwen2Shape {
   /** Width of the residual stream. */
   readonly readerDim: number;
   /** Width of the MLP. */
-  readonly mlpDim: number;
+  readonly ffnDim: number;
   readonly vocabSize: number;
   readonly maxTokens: number;
   readonly ropeTheta: number;

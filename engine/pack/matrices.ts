@@ -4,8 +4,8 @@ import { MICROSOFT, type OnnxGraph } from "./onnxGraph.ts";
 
 /**
  * `fp32`: as it is. `q4`, `q8`: 4 or 8 bits in blocks of 32 inputs with a scale each; activations become int8 block by block
- * inside the kernel. `int8`: 8 bits with a scale an output; activations become int8 row by row in the graph, so that what
- * a row gives does not hang on the rows it is run with.
+ * inside the kernel. `int8`: levels of -63 to 63 with a scale an output; activations become int8 row by row in the
+ * graph, so that what a row gives does not hang on the rows it is run with.
  */
 export type MatrixFormat = "fp32" | "q4" | "q8" | "int8";
 
@@ -20,6 +20,11 @@ export interface Matrix {
 }
 
 const BLOCK = 32;
+/**
+ * Largest level of `int8` weights. AVX2 without VNNI adds two products of an unsigned and a signed byte in 16 bits: above 63
+ * they can saturate. With unsigned weights, which cannot, the kernels with VNNI are two and a half times slower.
+ */
+const INT8_TOP = 63;
 /** Numbers held at a time while a matrix is converted. */
 const HELD = 1 << 22;
 
@@ -174,22 +179,20 @@ async function addInt8(
   const outputs = outputsOf(matrix);
   const scales = new Float32Array(outputs);
   // The kernel reads [inputs, outputs]: transposed whole, since a row of it crosses every output.
-  const levels = new Uint8Array(outputs * inputs);
+  const levels = new Int8Array(outputs * inputs);
   let row = 0;
   for await (const values of rowsOf(matrix, checkpoint)) {
     for (let from = 0; from < values.length; from += inputs, row += 1) {
-      const scale = scaleOf(values, from, inputs, 127);
+      const scale = scaleOf(values, from, inputs, INT8_TOP);
       scales[row] = scale;
-      for (let n = 0; n < inputs; n += 1)
-        levels[n * outputs + row] = Math.round((values[from + n] as number) / scale) + 128;
+      for (let n = 0; n < inputs; n += 1) levels[n * outputs + row] = Math.round((values[from + n] as number) / scale);
     }
   }
-  // Unsigned on both sides: signed weights saturate in the pairwise sums of AVX2.
-  const weight = await graph.largeConstant(`${name}.q`, { type: "uint8", dims: [inputs, outputs] }, [levels]);
+  const weight = await graph.largeConstant(`${name}.q`, { type: "int8", dims: [inputs, outputs] }, [levels]);
   const scale = await graph.largeConstant(`${name}.s`, { type: "float32", dims: [outputs] }, [scales]);
   const zero = graph.constant("zero", Uint8Array.of(128), []);
   const step = graph.constant("step", Float32Array.of(1 / 127), []);
-  const product = graph.op("MatMulIntegerToFloat", [rows.levels, weight, step, scale, zero, zero], {}, MICROSOFT);
+  const product = graph.op("MatMulIntegerToFloat", [rows.levels, weight, step, scale, zero], {}, MICROSOFT);
   return graph.op("Mul", [product, rows.scales], {}, "", output);
 }
 

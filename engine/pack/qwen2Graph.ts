@@ -130,16 +130,16 @@ async function addMlp(
   format: MatrixFormat,
   checkpoint: Checkpoint,
 ): Promise<string> {
-  const { readerDim, mlpDim } = shape;
+  const { readerDim, ffnDim } = shape;
   const matrixOf = (part: "gate" | "up" | "down", rows: number, inputs: number): Matrix => ({
     name: `layers.${layer}.${part}`,
     parts: [{ tensor: `model.layers.${layer}.mlp.${part}_proj.weight`, rows }],
     inputs,
   });
-  const pair = [matrixOf("gate", mlpDim, readerDim), matrixOf("up", mlpDim, readerDim)];
+  const pair = [matrixOf("gate", ffnDim, readerDim), matrixOf("up", ffnDim, readerDim)];
   const [gate = "", up = ""] = await addMatrices(graph, x, pair, format, checkpoint);
   const silu = graph.op("Mul", [gate, graph.op("Sigmoid", [gate])]);
-  return addMatrix(graph, graph.op("Mul", [silu, up]), matrixOf("down", readerDim, mlpDim), format, checkpoint);
+  return addMatrix(graph, graph.op("Mul", [silu, up]), matrixOf("down", readerDim, ffnDim), format, checkpoint);
 }
 
 function qkvOf({ heads, kvHeads, headDim, readerDim }: Qwen2Shape, layer: number): Matrix {
