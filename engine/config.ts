@@ -67,6 +67,18 @@ export const SETTINGS = {
     default: [],
     description: "Patterns left out of the index, in .gitignore syntax, beside the workspace's own .gitignore files.",
   },
+  "index.onBattery": {
+    type: "string",
+    enum: ["pauseWhenLow", "pause", "run"],
+    default: "pauseWhenLow",
+    enumDescriptions: [
+      "Background indexing waits while the machine runs on its battery with less than 30 % of charge.",
+      "Background indexing waits whenever the machine runs on its battery.",
+      "Background indexing takes no notice of the battery.",
+    ],
+    description:
+      "Whether background indexing waits for mains power. Completions, the files you edit and “Precis: Index Now” never wait.",
+  },
   "execution.providers": {
     type: "array",
     items: { type: "string", pattern: "^[a-z][a-zA-Z0-9]*$" },
@@ -94,6 +106,7 @@ export interface Settings {
   readonly "retrieval.retrievers": readonly string[];
   readonly "index.maxFileKiB": number;
   readonly "index.exclude": readonly string[];
+  readonly "index.onBattery": "pauseWhenLow" | "pause" | "run";
   readonly "execution.providers": readonly string[];
   readonly "execution.threads": number;
 }

@@ -47,6 +47,10 @@ export interface Workspace {
   readonly root: string;
   readonly problems: readonly Problem[];
   readonly isReadOnly: boolean;
+  /** Another number after every change of the store, whoever made it. */
+  readonly generation: number;
+  /** True when this process writes the store from now on, as the window that did has gone. */
+  takeOver(): boolean;
   stats(): StoreStats;
   /** Whether the index holds that file. */
   has(path: string): boolean;
@@ -144,6 +148,10 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     get isReadOnly() {
       return store.readOnly;
     },
+    get generation() {
+      return store.generation;
+    },
+    takeOver: () => store.readOnly && store.tryBecomeWriter(),
     stats: () => store.stats(),
     has: (path) => store.nodeAt(path, "file") !== undefined,
     index: (how) => becomeWriter(store, () => indexer.index(how)),

@@ -1,9 +1,12 @@
 // The workspace folders of one window: an open `Workspace` each, found by document address, kept in step with the editor.
-import { isAbsolute, relative, sep } from "node:path";
+import { realpathSync } from "node:fs";
+import { isAbsolute, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { SourceFile } from "./domain.ts";
 import type { Engine, Workspace, WorkspaceOptions } from "./engine.ts";
-import type { IndexOptions, IndexReport } from "./indexing/indexer.ts";
+import { EngineError, errnoOf } from "./errors.ts";
+import { readIgnoreRules } from "./indexing/ignoreRules.ts";
+import type { IndexOptions, IndexProgress, IndexReport } from "./indexing/indexer.ts";
 import { SKIP_REASONS, type SkipReason } from "./indexing/skipReasons.ts";
 import type { SkippedFiles } from "./protocol.ts";
 
@@ -13,27 +16,68 @@ export interface Located {
   readonly path: string;
 }
 
-export class Folders {
-  readonly #open = new Map<string, Workspace>();
-  /** Of each folder's last whole pass. */
-  readonly #reports = new Map<string, IndexReport>();
+/** A folder of the window and what the last pass over it found. */
+export interface OpenFolder {
+  readonly root: string;
+  /** Undefined where it could not be opened. */
+  readonly workspace: Workspace | undefined;
+  readonly report: IndexReport | undefined;
+  /** Milliseconds since 1970. */
+  readonly indexedAt: number | undefined;
+  readonly error: EngineError | undefined;
+}
 
+interface Held {
+  readonly workspace: Workspace | undefined;
+  /** Ends the pass over this folder alone. */
+  readonly closing: AbortController;
+  report?: IndexReport;
+  indexedAt?: number;
+  error?: EngineError;
+}
+
+export class Folders {
+  readonly #held = new Map<string, Held>();
+
+  /** A folder that cannot be opened keeps its error and stops no other. */
   async open(engine: Engine, options: WorkspaceOptions): Promise<void> {
-    if (!this.#open.has(options.root)) this.#open.set(options.root, await engine.openWorkspace(options));
+    const { root } = options;
+    if (this.#held.get(root)?.workspace !== undefined) return;
+    const closing = new AbortController();
+    try {
+      this.#held.set(root, { workspace: await engine.openWorkspace(options), closing });
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      this.#held.set(root, { workspace: undefined, closing, error });
+    }
+  }
+
+  /** The pass over that folder ends soon; `close` may be called once it has. */
+  leave(root: string): void {
+    this.#held.get(root)?.closing.abort();
   }
 
   close(root: string): void {
-    this.#open.get(root)?.close();
-    this.#open.delete(root);
-    this.#reports.delete(root);
+    this.#held.get(root)?.workspace?.close();
+    this.#held.delete(root);
   }
 
   closeAll(): void {
-    for (const root of [...this.#open.keys()]) this.close(root);
+    for (const root of [...this.#held.keys()]) this.close(root);
   }
 
-  get all(): readonly Workspace[] {
-    return [...this.#open.values()];
+  get roots(): readonly string[] {
+    return [...this.#held.keys()];
+  }
+
+  get all(): readonly OpenFolder[] {
+    return [...this.#held].map(([root, { workspace, report, indexedAt, error }]) => ({
+      root,
+      workspace,
+      report,
+      indexedAt,
+      error,
+    }));
   }
 
   /** The innermost folder that holds the document; undefined outside all of them and for addresses that are no files. */
@@ -41,31 +85,45 @@ export class Folders {
     const file = fileOf(uri);
     if (file === undefined) return undefined;
     let best: Located | undefined;
-    for (const [root, workspace] of this.#open) {
-      const path = relative(root, file);
-      if (path === "" || path.startsWith("..") || isAbsolute(path)) continue;
-      if (best === undefined || path.length < best.path.length) best = { workspace, path: path.split(sep).join("/") };
+    for (const [root, { workspace }] of this.#held) {
+      const path = insideOf(root, file);
+      if (workspace === undefined || path === undefined || path === "") continue;
+      if (best === undefined || path.length < best.path.length) best = { workspace, path };
     }
     return best;
   }
 
-  /** One folder after another; `onProgress` gets percent over all folders. */
+  /**
+   * One folder after another; `onProgress` gets percent over all folders. A folder that cannot be read keeps its error
+   * and stops no other. Rejects with the signal's reason when aborted.
+   */
   async indexAll(
     options: IndexOptions,
-    onProgress: (percent: number, message: string) => void,
+    onProgress: (percent: number, progress: IndexProgress & { readonly root: string }) => void,
   ): Promise<IndexReport[]> {
     const reports: IndexReport[] = [];
-    const workspaces = this.all;
-    for (const [n, workspace] of workspaces.entries()) {
-      const report = await workspace.index({
-        ...options,
-        onProgress: ({ filesDone, filesTotal, currentPath }) => {
-          const share = filesTotal === 0 ? 1 : filesDone / filesTotal;
-          onProgress(((n + share) * 100) / workspaces.length, `${filesDone} of ${filesTotal} files, ${currentPath}`);
-        },
-      });
-      reports.push(report);
-      this.#reports.set(workspace.root, report);
+    const folders = [...this.#held];
+    for (const [n, [root, held]] of folders.entries()) {
+      const { workspace, closing } = held;
+      if (workspace === undefined) continue;
+      const signal = options.signal === undefined ? closing.signal : AbortSignal.any([options.signal, closing.signal]);
+      try {
+        held.report = await workspace.index({
+          ...options,
+          signal,
+          onProgress: (progress) => {
+            const share = progress.filesTotal === 0 ? 1 : progress.filesDone / progress.filesTotal;
+            onProgress(((n + share) * 100) / folders.length, { ...progress, root });
+          },
+        });
+        held.indexedAt = Date.now();
+        delete held.error;
+        reports.push(held.report);
+      } catch (error) {
+        if (closing.signal.aborted && options.signal?.aborted !== true) continue;
+        if (!(error instanceof EngineError)) throw error;
+        held.error = error;
+      }
     }
     return reports;
   }
@@ -73,15 +131,15 @@ export class Folders {
   /** Reason -> files and folders left out of all workspace folders. */
   skipped(): Record<string, number> {
     const counts: Record<string, number> = {};
-    for (const { skipped } of this.#reports.values()) {
-      for (const [reason, n] of Object.entries(skipped)) counts[reason] = (counts[reason] ?? 0) + n;
+    for (const { report } of this.#held.values()) {
+      for (const [reason, n] of Object.entries(report?.skipped ?? {})) counts[reason] = (counts[reason] ?? 0) + n;
     }
     return counts;
   }
 
   skippedFiles(): SkippedFiles {
-    const files = [...this.#reports].flatMap(([root, report]) =>
-      report.skippedFiles.map((each) => ({ root, ...each })),
+    const files = [...this.#held].flatMap(([root, { report }]) =>
+      (report?.skippedFiles ?? []).map((each) => ({ root, ...each })),
     );
     const byReason = Map.groupBy(files, ({ reason }) => reason);
     const counts = Object.entries(this.skipped()).sort(([, a], [, b]) => b - a) as [SkipReason, number][];
@@ -103,6 +161,51 @@ export class Folders {
   }
 }
 
+/**
+ * Which of the roots need a store of their own, each with the roots inside it that it covers. A folder inside another
+ * is read with it, so that no text is stored twice; one that the outer folder leaves out, or reaches by a link only, is not.
+ */
+export function coverOf(roots: Iterable<string>, exclude: readonly string[]): Map<string, readonly string[]> {
+  const cover = new Map<string, string[]>();
+  for (const root of [...roots].sort((a, b) => a.length - b.length)) {
+    const outer = [...cover.keys()].find((candidate) => isReadWith(candidate, root, exclude));
+    if (outer === undefined) cover.set(root, []);
+    else cover.get(outer)?.push(root);
+  }
+  return cover;
+}
+
+function isReadWith(outer: string, inner: string, exclude: readonly string[]): boolean {
+  const path = insideOf(outer, inner);
+  if (path === undefined) return false;
+  if (path === "") return true;
+  try {
+    if (realpathSync(inner) !== join(realpathSync(outer), ...path.split("/"))) return false;
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    // What does not exist is in nothing; opening it says so.
+    return false;
+  }
+  const rules = readIgnoreRules(outer, exclude);
+  const parts = path.split("/");
+  return parts.every((_, index) => !rules.ignores(parts.slice(0, index + 1).join("/"), "folder"));
+}
+
+/** The path of `file` seen from `root`, with forward slashes, `""` for the root itself; undefined outside it. */
+function insideOf(root: string, file: string): string | undefined {
+  const path = relative(root, file);
+  if (isAbsolute(path) || path === ".." || path.startsWith(`..${sep}`)) return undefined;
+  return path.split(sep).join("/");
+}
+
+/** Path of a document on this machine's disk; undefined for any other kind of address. */
 export function fileOf(uri: string): string | undefined {
-  return uri.startsWith("file:") ? fileURLToPath(uri) : undefined;
+  if (!uri.startsWith("file:")) return undefined;
+  try {
+    return fileURLToPath(uri);
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    // `file://server/share` away from Windows, or an encoded slash: no path here.
+    return undefined;
+  }
 }

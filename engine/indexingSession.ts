@@ -3,9 +3,12 @@ import envPaths from "env-paths";
 import type { TextDocument } from "vscode-languageserver-textdocument";
 import { startEngine } from "./engine.ts";
 import { messageOf } from "./errors.ts";
-import { fileOf } from "./folders.ts";
+import { coverOf, fileOf } from "./folders.ts";
 import { storeDirOf } from "./installation.ts";
+import { type PowerSource, pauseFor, remembered } from "./power.ts";
 import type { Progress } from "./progress.ts";
+import { progressText } from "./progressText.ts";
+import type { IndexingOutcome, IndexingPause } from "./protocol.ts";
 import type { Session } from "./session.ts";
 
 /** Unsaved text goes into the index after this pause in typing. */
@@ -14,29 +17,44 @@ const BUFFER_PAUSE_MS = 1500;
 const WATCH_PAUSE_MS = 1000;
 /** A status names sizes read from the store; one for each file would cost more than the file. */
 const PROGRESS_PAUSE_MS = 100;
+/** A window that reads another's index looks this often for what is new, and whether the other has gone. */
+const READER_PAUSE_MS = 2000;
 
 interface FolderAddress {
   readonly uri: string;
 }
 
+/** What ends a pass from outside, with the words for it. */
+const CUT_OFF = {
+  cancelled: "Indexing was cancelled; what was read is used",
+  battery: "Indexing waits for mains power; what was read is used",
+  superseded: "Indexing starts anew",
+  stopped: "Stopping",
+} as const;
+
 export class IndexingSession {
   readonly #session: Session;
+  readonly #power: PowerSource;
   readonly #timers = new Map<string, NodeJS.Timeout>();
   /** The folders open in the window, whether or not there is an engine to read them. */
-  #roots = new Set<string>();
-  #indexing: AbortController | undefined;
+  #addresses: readonly FolderAddress[] = [];
+  /** The pass under way, and whether a person asked for it. */
+  #running: { readonly aborter: AbortController; readonly isAsked: boolean } | undefined;
+  /** A person ended the last pass; none begins by itself. */
+  #isHeld = false;
   /** Starts and index passes run one after another. */
   #turn: Promise<void> = Promise.resolve();
 
-  constructor(session: Session) {
+  constructor(session: Session, power: PowerSource) {
     this.#session = session;
+    this.#power = { ...power, read: remembered(power) };
   }
 
   /** Opens the pack and the folders, and reads them. A named error becomes the status; only a bug goes further. */
   async start(folders: readonly FolderAddress[]): Promise<void> {
-    this.#roots = new Set(rootsOf(folders));
+    this.#addresses = folders;
     await this.#inTurn(() => this.#startEngine());
-    await this.reindex({});
+    await this.refresh();
   }
 
   /** Takes up settings that only a fresh engine can. */
@@ -45,7 +63,7 @@ export class IndexingSession {
       await this.#closeEngine();
       await this.#startEngine();
     });
-    await this.reindex({});
+    await this.refresh();
   }
 
   /** Takes up settings that a folder reads when it is opened. */
@@ -54,27 +72,55 @@ export class IndexingSession {
       this.#session.folders.closeAll();
       await this.#openFolders();
     });
-    await this.reindex({});
+    await this.refresh();
   }
 
   async changeFolders(added: readonly FolderAddress[], removed: readonly FolderAddress[]): Promise<void> {
-    for (const root of rootsOf(removed)) {
-      this.#roots.delete(root);
-      this.#session.folders.close(root);
-    }
-    for (const root of rootsOf(added)) this.#roots.add(root);
-    if (added.length > 0) await this.#inTurn(() => this.#openFolders());
-    await this.reindex({});
+    const gone = new Set(removed.map(({ uri }) => uri));
+    this.#addresses = [...this.#addresses.filter(({ uri }) => !gone.has(uri)), ...added];
+    for (const root of this.#session.folders.roots) if (!this.#cover().has(root)) this.#session.folders.leave(root);
+    await this.#inTurn(() => this.#openFolders());
+    await this.refresh();
   }
 
-  /** One pass over every folder; `isForced` computes everything anew. */
-  async reindex({ progress, isForced = false }: { progress?: Progress; isForced?: boolean }): Promise<void> {
-    await this.#inTurn(() => this.#pass(progress, isForced));
+  /** One pass that begins by itself: over what changed, and not while it is paused. */
+  async refresh(): Promise<void> {
+    await this.#inTurn(async () => {
+      this.#session.paused = await this.#reasonToPause();
+      if (this.#session.paused !== undefined) return this.#wait(this.#session.paused);
+      const ending = setInterval(() => void this.#endOnBattery(), this.#power.everyMs);
+      try {
+        await this.#pass({ isForced: false, isAsked: false });
+      } finally {
+        clearInterval(ending);
+      }
+    });
+  }
+
+  /** One pass that a person asked for; `isForced` computes everything anew. */
+  async index({ progress, isForced }: { progress: Progress; isForced: boolean }): Promise<IndexingOutcome> {
+    this.#isHeld = false;
+    // What a pass under way would do is done by this one.
+    if (this.#running?.isAsked === false) this.#running.aborter.abort("superseded");
+    let outcome: IndexingOutcome = { end: "failed", message: "The engine is not running." };
+    await this.#inTurn(async () => {
+      this.#session.paused = undefined;
+      outcome = await this.#pass({ isForced, isAsked: true, progress });
+    });
+    progress.end(outcome.message);
+    return outcome;
+  }
+
+  /** Ends the pass under way; none begins by itself until a person asks for one. */
+  cancel(): void {
+    if (this.#running === undefined) return;
+    this.#isHeld = true;
+    this.#running.aborter.abort("cancelled");
   }
 
   /** Files changed on disk. */
   filesChanged(): void {
-    this.#later("watch", WATCH_PAUSE_MS, () => this.reindex({}));
+    this.#later("watch", WATCH_PAUSE_MS, () => this.refresh());
   }
 
   /** A document's text changed in the editor. */
@@ -87,7 +133,7 @@ export class IndexingSession {
   async stop(): Promise<void> {
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
-    this.#indexing?.abort();
+    this.#running?.aborter.abort("stopped");
     await this.#turn;
     await this.#closeEngine();
   }
@@ -106,12 +152,21 @@ export class IndexingSession {
     }
   }
 
+  /** Opens what is not open, closes what is no more in the window or is now read with a folder around it. */
   async #openFolders(): Promise<void> {
     const { engine, folders, options, settings } = this.#session;
+    this.#session.cover = this.#cover();
+    for (const root of folders.roots) if (!this.#session.cover.has(root)) folders.close(root);
     if (engine === undefined) return;
     const parent = options.storageDir ?? envPaths("precis", { suffix: "" }).cache;
-    for (const root of this.#roots) await folders.open(engine, { root, storeDir: storeDirOf(parent, root), settings });
-    for (const workspace of folders.all) this.#session.log(workspace.problems);
+    for (const root of this.#session.cover.keys())
+      await folders.open(engine, { root, storeDir: storeDirOf(parent, root), settings });
+    for (const { workspace } of folders.all) this.#session.log(workspace?.problems ?? []);
+    this.#watchWriters();
+  }
+
+  #cover(): ReadonlyMap<string, readonly string[]> {
+    return coverOf(rootsOf(this.#addresses), this.#session.settings["index.exclude"]);
   }
 
   async #closeEngine(): Promise<void> {
@@ -120,39 +175,115 @@ export class IndexingSession {
     this.#session.engine = undefined;
   }
 
-  async #pass(progress: Progress | undefined, isForced: boolean): Promise<void> {
+  async #pass(how: { isForced: boolean; isAsked: boolean; progress?: Progress }): Promise<IndexingOutcome> {
     const session = this.#session;
-    if (session.engine === undefined) {
-      progress?.end("the engine is not running");
-      return;
-    }
+    if (session.engine === undefined) return { end: "failed", message: "The engine is not running." };
     const aborter = new AbortController();
-    this.#indexing = aborter;
-    const signal = progress === undefined ? aborter.signal : AbortSignal.any([aborter.signal, progress.signal]);
+    const onCancel = () => aborter.abort("cancelled");
+    how.progress?.signal.addEventListener("abort", onCancel);
+    if (how.progress?.signal.aborted) onCancel();
+    this.#running = { aborter, isAsked: how.isAsked };
     try {
       session.show({ state: "indexing", message: "Indexing", percent: 0 });
-      let shownAt = 0;
-      const reports = await session.folders.indexAll({ force: isForced, signal }, (percent, message) => {
-        if (performance.now() - shownAt < PROGRESS_PAUSE_MS) return;
-        shownAt = performance.now();
-        progress?.report(percent, message);
-        session.show({ state: "indexing", message, percent });
-      });
-      for (const report of reports) session.log(report.problems);
+      await this.#indexFolders(how.isForced, aborter.signal, how.progress);
       for (const document of session.documents.all()) await session.folders.update(document.uri, document.getText());
-      session.show({ state: "ready", message: "Ready", percent: 100 });
-      progress?.end(`${reports.reduce((sum, report) => sum + report.files, 0)} files indexed`);
+      return this.#ended();
     } catch (error) {
-      if (signal.aborted) {
-        session.show({ state: "ready", message: "Indexing was cancelled; what was read is used", percent: 100 });
-        progress?.end("cancelled");
-      } else {
-        progress?.end(messageOf(error));
+      if (!aborter.signal.aborted) {
         session.failed(error);
+        return { end: "failed", message: messageOf(error) };
       }
+      return this.#cutOff(aborter.signal.reason as keyof typeof CUT_OFF, how.isForced);
     } finally {
-      this.#indexing = undefined;
+      how.progress?.signal.removeEventListener("abort", onCancel);
+      this.#running = undefined;
+      this.#watchWriters();
     }
+  }
+
+  async #indexFolders(isForced: boolean, signal: AbortSignal, shown: Progress | undefined): Promise<void> {
+    const { folders } = this.#session;
+    let shownAt = 0;
+    const reports = await folders.indexAll({ force: isForced, signal }, (percent, progress) => {
+      if (performance.now() - shownAt < PROGRESS_PAUSE_MS) return;
+      shownAt = performance.now();
+      const indexing = { ...progress, filesPerSecond: 0, secondsLeft: null };
+      const message = progressText(indexing);
+      shown?.report(percent, message);
+      this.#session.show({ state: "indexing", message, percent, indexing });
+    });
+    for (const report of reports) this.#session.log(report.problems);
+  }
+
+  #ended(): IndexingOutcome {
+    const folders = this.#session.folders.all;
+    const failed = folders.flatMap(({ error }) => error ?? []);
+    const [first] = failed;
+    if (first !== undefined && failed.length === folders.length) {
+      this.#session.failed(first);
+      return { end: "failed", message: first.message };
+    }
+    const message =
+      first === undefined
+        ? this.#readyText()
+        : `${failed.length} of ${folders.length} folders could not be indexed: ${first.message}. ${first.action}`;
+    this.#session.show({ state: "ready", message, percent: 100 });
+    if (folders.length > 0 && folders.every(({ workspace }) => workspace?.isReadOnly === true))
+      return { end: "read-only", message: "Another window writes this index; re-index there" };
+    const files = folders.reduce((sum, { workspace }) => sum + (workspace?.stats().files ?? 0), 0);
+    return { end: "done", message: `${files} files indexed` };
+  }
+
+  #readyText(): string {
+    const isElsewhere = this.#addresses.length > 0 && rootsOf(this.#addresses).length === 0;
+    return isElsewhere
+      ? "The open folders are not on this machine's disk: completions see the open file alone"
+      : "Ready";
+  }
+
+  #cutOff(reason: keyof typeof CUT_OFF, isForced: boolean): IndexingOutcome {
+    // A person who stops a pass over what changed wants peace; everything anew can wait for the next wish.
+    if (reason === "cancelled" && !isForced) this.#isHeld = true;
+    if (reason === "battery") this.#later("power", this.#power.everyMs, () => this.refresh());
+    if (this.#isHeld) this.#session.paused = { reason: "cancelled" };
+    this.#session.show({ state: "ready", message: CUT_OFF[reason], percent: 100 });
+    return { end: "cancelled", message: "cancelled" };
+  }
+
+  async #reasonToPause(): Promise<IndexingPause | undefined> {
+    if (this.#isHeld) return { reason: "cancelled" };
+    return pauseFor(await this.#power.read(), this.#session.settings["index.onBattery"]);
+  }
+
+  /** Instead of a pass: says so, and tries again when the power may have changed. */
+  #wait(pause: IndexingPause): void {
+    if (this.#session.engine === undefined) return;
+    const message = CUT_OFF[pause.reason];
+    this.#session.show({ state: "ready", message, percent: 100 });
+    if (pause.reason === "battery") this.#later("power", this.#power.everyMs, () => this.refresh());
+  }
+
+  /** While a pass runs by itself. */
+  async #endOnBattery(): Promise<void> {
+    const pause = await this.#reasonToPause();
+    if (pause?.reason !== "battery" || this.#running?.isAsked !== false) return;
+    this.#session.paused = pause;
+    this.#running.aborter.abort("battery");
+  }
+
+  /** Folders that another window writes: shows what it adds, and goes on where it ended. */
+  #watchWriters(): void {
+    const reading = () =>
+      this.#session.folders.all.flatMap(({ workspace }) => workspace ?? []).filter((w) => w.isReadOnly);
+    if (reading().length === 0) return;
+    const seen = reading().map(({ generation }) => generation);
+    this.#later("writers", READER_PAUSE_MS, async () => {
+      if (this.#running === undefined) {
+        if (reading().filter((workspace) => workspace.takeOver()).length > 0) await this.refresh();
+        else if (reading().some(({ generation }, n) => generation !== seen[n])) this.#session.show();
+      }
+      this.#watchWriters();
+    });
   }
 
   /** After what is under way; a failure stays with its own caller. */

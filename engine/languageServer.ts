@@ -12,6 +12,7 @@ import { CompletionSession } from "./completionSession.ts";
 import type { Settings } from "./config.ts";
 import { IndexingSession } from "./indexingSession.ts";
 import type { Installation } from "./installation.ts";
+import { type PowerSource, SYSTEM_POWER } from "./power.ts";
 import { progressOn, type StartProgress } from "./progress.ts";
 import { ACCEPTED, type Accepted, ENGINE_COMMANDS, EXPLAIN, SETTINGS_SECTION, SKIPPED } from "./protocol.ts";
 import { Session } from "./session.ts";
@@ -28,10 +29,11 @@ export class LanguageServer {
   readonly #completions: CompletionSession;
   readonly #startProgress: StartProgress;
 
-  constructor(connection: Connection, installation: Installation) {
+  /** `power`: what the machine runs on; background indexing may wait for it. */
+  constructor(connection: Connection, installation: Installation, power: PowerSource = SYSTEM_POWER) {
     this.#connection = connection;
     this.#session = new Session(connection, installation);
-    this.#indexing = new IndexingSession(this.#session);
+    this.#indexing = new IndexingSession(this.#session, power);
     this.#completions = new CompletionSession(this.#session);
     const canCreate = () => this.#session.client?.capabilities.window?.workDoneProgress === true;
     this.#startProgress = progressOn(connection, canCreate);
@@ -46,10 +48,10 @@ export class LanguageServer {
     connection.languages.inlineCompletion.on((params, token) => this.#completions.answer(params, token));
     // Not `onExecuteCommand`: that takes the client's work-done token out of the params.
     connection.onRequest(ExecuteCommandRequest.type, async ({ command, workDoneToken }, cancellation) => {
-      if (command !== ENGINE_COMMANDS.reindex) return null;
+      if (command === ENGINE_COMMANDS.cancel) this.#indexing.cancel();
+      if (command !== ENGINE_COMMANDS.reindex && command !== ENGINE_COMMANDS.index) return null;
       const progress = await this.#startProgress("Precis: indexing", { token: workDoneToken, cancellation });
-      await this.#indexing.reindex({ progress, isForced: true });
-      return null;
+      return this.#indexing.index({ progress, isForced: command === ENGINE_COMMANDS.reindex });
     });
     connection.onRequest(EXPLAIN, () => this.#completions.explain());
     connection.onRequest(SKIPPED, () => this.#session.folders.skippedFiles());
@@ -115,6 +117,8 @@ export class LanguageServer {
       await this.#indexing.restart();
     } else if (REOPENING.some(isDifferent)) {
       await this.#indexing.reopen();
+    } else if (isDifferent("index.onBattery")) {
+      await this.#indexing.refresh();
     }
     this.#session.show();
   }

@@ -9,8 +9,22 @@ export const SKIPPED = "precis/skipped";
 /** Client → server notification: the person accepted a completion. Params `Accepted`. */
 export const ACCEPTED = "precis/accepted";
 
-/** `workspace/executeCommand` names the engine answers. Re-indexing reports work-done progress and can be cancelled. */
-export const ENGINE_COMMANDS = { reindex: "precis.engine.reindex" } as const;
+/** `workspace/executeCommand` names the engine answers. The first two report work-done progress and can be cancelled. */
+export const ENGINE_COMMANDS = {
+  /** Everything anew. Answers `IndexingOutcome`. */
+  reindex: "precis.engine.reindex",
+  /** What changed, at once, also while indexing is paused. Answers `IndexingOutcome`. */
+  index: "precis.engine.index",
+  /** Ends the pass under way; none begins by itself until one of the others is asked for. */
+  cancel: "precis.engine.cancelIndexing",
+} as const;
+
+/** How a pass that a person asked for ended. */
+export interface IndexingOutcome {
+  readonly end: "done" | "cancelled" | "failed" | "read-only";
+  /** For a person. */
+  readonly message: string;
+}
 
 /** The command carried by each inline completion item; the extension answers it and sends `precis/accepted`. */
 export const ACCEPT_COMMAND = "precis.accepted";
@@ -27,6 +41,10 @@ export interface EngineStatus {
   readonly mode: "none" | "full" | "compressed";
   /** 0–100 while indexing, 100 otherwise. */
   readonly percent: number;
+  /** Of the pass under way; null between passes. */
+  readonly indexing: IndexingProgress | null;
+  /** Why no pass begins by itself; null while they do. Completions go on, and so does what is typed. */
+  readonly paused: IndexingPause | null;
   readonly pack: {
     readonly id: string;
     readonly version: string;
@@ -41,10 +59,46 @@ export interface EngineStatus {
     readonly skipped: Readonly<Record<string, number>>;
     /** Another window writes this workspace's index; this one reads it. */
     readonly readOnly: boolean;
+    /** One for each store; the numbers above are their sums. */
+    readonly folders: readonly FolderIndex[];
   };
   /** Of the last request that was answered; null before the first. */
   readonly last: LastCompletion | null;
 }
+
+export interface FolderIndex {
+  /** Absolute path of the folder. */
+  readonly root: string;
+  /** Open folders inside this one; they are read with it. */
+  readonly inner: readonly string[];
+  readonly files: number;
+  readonly chunks: number;
+  readonly nodes: number;
+  readonly dbBytes: number;
+  readonly skipped: Readonly<Record<string, number>>;
+  readonly readOnly: boolean;
+  /** When this window last went through the whole folder, in milliseconds since 1970; null before. */
+  readonly indexedAt: number | null;
+  /** Why the last pass over the folder did not end; null when it did. */
+  readonly error: string | null;
+}
+
+export interface IndexingProgress {
+  /** Of one folder after another. */
+  readonly root: string;
+  readonly filesDone: number;
+  readonly filesTotal: number;
+  /** The file just done; `""` at the end. */
+  readonly currentPath: string;
+  /** Over the last seconds; 0 before anything is known. */
+  readonly filesPerSecond: number;
+  /** Null before anything is known. */
+  readonly secondsLeft: number | null;
+}
+
+export type IndexingPause =
+  | { readonly reason: "battery" /** Charge, 0–100. */; readonly percent: number }
+  | { readonly reason: "cancelled" };
 
 export interface LastCompletion {
   readonly mode: "none" | "full" | "compressed";

@@ -6,12 +6,19 @@ import { parseSettings, type Settings } from "./config.ts";
 import type { Engine } from "./engine.ts";
 import { EngineError, messageOf, type Problem } from "./errors.ts";
 import type { LastRequest } from "./explain.ts";
-import { Folders } from "./folders.ts";
+import { Folders, type OpenFolder } from "./folders.ts";
 import type { Installation } from "./installation.ts";
-import { type EngineStatus, type InitializationOptions, SETTINGS_SECTION, STATUS } from "./protocol.ts";
+import {
+  type EngineStatus,
+  type FolderIndex,
+  type IndexingPause,
+  type InitializationOptions,
+  SETTINGS_SECTION,
+  STATUS,
+} from "./protocol.ts";
 
 /** What the session is doing; the rest of an `EngineStatus` is read from its parts. */
-export type Doing = Pick<EngineStatus, "state" | "message" | "percent">;
+export type Doing = Pick<EngineStatus, "state" | "message" | "percent"> & Partial<Pick<EngineStatus, "indexing">>;
 
 export class Session {
   readonly connection: Connection;
@@ -23,6 +30,9 @@ export class Session {
   /** Undefined while it starts and after it could not. */
   engine: Engine | undefined;
   last: LastRequest | undefined;
+  paused: IndexingPause | undefined;
+  /** Folders with a store of their own, and the open folders inside each that are read with it. */
+  cover: ReadonlyMap<string, readonly string[]> = new Map();
   #doing: Doing = { state: "starting", message: "Starting", percent: 0 };
 
   constructor(connection: Connection, installation: Installation) {
@@ -51,12 +61,14 @@ export class Session {
 
   #status(): EngineStatus {
     const pack = this.engine?.pack.manifest;
-    const stats = this.folders.all.map((workspace) => workspace.stats());
+    const folders = this.folders.all.map((folder) => this.#folderIndex(folder));
     const sum = (field: "files" | "chunks" | "nodes" | "dbBytes") =>
-      stats.reduce((total, entry) => total + entry[field], 0);
+      folders.reduce((total, folder) => total + folder[field], 0);
     const completion = this.last?.completion;
     return {
       ...this.#doing,
+      indexing: this.#doing.indexing ?? null,
+      paused: this.paused ?? null,
       state: this.#doing.state === "ready" && !this.settings.enabled ? "off" : this.#doing.state,
       mode: this.settings.mode,
       pack: pack === undefined ? null : { id: pack.id, version: pack.version, title: pack.title, modes: pack.modes },
@@ -66,7 +78,8 @@ export class Session {
         nodes: sum("nodes"),
         dbBytes: sum("dbBytes"),
         skipped: this.folders.skipped(),
-        readOnly: this.folders.all.some((workspace) => workspace.isReadOnly),
+        readOnly: folders.some(({ readOnly }) => readOnly),
+        folders,
       },
       last:
         completion === undefined
@@ -77,6 +90,22 @@ export class Session {
               ttftMs: completion.timings.ttftMs,
               ...(completion.reason === undefined ? {} : { reason: completion.reason }),
             },
+    };
+  }
+
+  #folderIndex({ root, workspace, report, indexedAt, error }: OpenFolder): FolderIndex {
+    const { files, chunks, nodes, dbBytes } = workspace?.stats() ?? { files: 0, chunks: 0, nodes: 0, dbBytes: 0 };
+    return {
+      root,
+      inner: this.cover.get(root) ?? [],
+      files,
+      chunks,
+      nodes,
+      dbBytes,
+      skipped: report?.skipped ?? {},
+      readOnly: workspace?.isReadOnly ?? false,
+      indexedAt: indexedAt ?? null,
+      error: error === undefined ? null : `${error.message}. ${error.action}`,
     };
   }
 

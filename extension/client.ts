@@ -185,8 +185,10 @@ function waitingStatus(state: "starting" | "error", message: string): EngineStat
     message,
     mode: chosenMode(),
     percent: 0,
+    indexing: null,
+    paused: null,
     pack: null,
-    index: { files: 0, chunks: 0, nodes: 0, dbBytes: 0, skipped: {}, readOnly: false },
+    index: { files: 0, chunks: 0, nodes: 0, dbBytes: 0, skipped: {}, readOnly: false, folders: [] },
     last: null,
   };
 }

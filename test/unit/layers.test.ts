@@ -30,6 +30,7 @@ const HEAVY: Record<string, string> = {
   "better-sqlite3": "engine/store/store.ts",
   "sqlite-vec": "engine/store/store.ts",
   "web-tree-sitter": "engine/languages/languages.ts",
+  systeminformation: "engine/power.ts",
 };
 
 interface Import {

@@ -8,8 +8,10 @@ const READY: EngineStatus = {
   message: "Ready",
   mode: "full",
   percent: 100,
+  indexing: null,
+  paused: null,
   pack: null,
-  index: { files: 1, chunks: 1234, nodes: 1300, dbBytes: 1_234_567, skipped: {}, readOnly: false },
+  index: { files: 1, chunks: 1234, nodes: 1300, dbBytes: 1_234_567, skipped: {}, readOnly: false, folders: [] },
   last: null,
 };
 
