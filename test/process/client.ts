@@ -39,6 +39,8 @@ export interface TestClient {
   complete(uri: string, line: number, character: number): Promise<InlineCompletionItem[]>;
   changeSettings(settings: Record<string, unknown>): Promise<void>;
   reindex(onProgress: (kind: string, percentage: number | undefined) => void, cancel?: AbortSignal): Promise<void>;
+  /** One of `ENGINE_COMMANDS`; what it answers. */
+  index(command: string): Promise<unknown>;
   explain(): Promise<string>;
   stop(): Promise<void>;
   kill(): Promise<void>;
@@ -47,6 +49,8 @@ export interface TestClient {
 
 export interface TestClientOptions {
   readonly workspace: string;
+  /** Addresses of the window's folders, in place of `workspace`. */
+  readonly folders?: readonly string[];
   readonly storageDir: string;
   readonly packsDir?: string;
   readonly settings?: Record<string, unknown>;
@@ -87,7 +91,7 @@ export async function startClient(options: TestClientOptions): Promise<TestClien
   await connection.sendRequest(InitializeRequest.type, {
     processId: process.pid,
     rootUri: null,
-    workspaceFolders: [{ uri: pathToFileURL(options.workspace).href, name: "workspace" }],
+    workspaceFolders: (options.folders ?? [pathToFileURL(options.workspace).href]).map((uri) => ({ uri, name: uri })),
     initializationOptions: {
       storageDir: options.storageDir,
       ...(options.packsDir === undefined ? {} : { packsDir: options.packsDir }),
@@ -177,6 +181,7 @@ function clientOf({ child, connection, statuses, waiting, exited, errors, settin
       });
       listener.dispose();
     },
+    index: (command) => connection.sendRequest(ExecuteCommandRequest.type, { command, arguments: [] }),
     explain: async () => ((await connection.sendRequest(EXPLAIN, null)) as Explanation).markdown,
     stop: async () => {
       await connection.sendRequest(ShutdownRequest.type);
