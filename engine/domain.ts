@@ -19,7 +19,7 @@ export interface Span {
 
 /** What the syntax tree says of a chunk. Empty strings and lists where the fallback chunker cut it. */
 export interface AstFeatures {
-  /** `function`, `method`, `class`, `imports`, `statements`, or `text` where nothing was parsed. */
+  /** `function`, `method`, `class`, `namespace`, `imports`, `statements`, or `text` where nothing was parsed. */
   readonly kind: string;
   /** Dotted path of the enclosing definitions, such as `Store.open`. */
   readonly qualifiedName: string;

@@ -64,7 +64,9 @@ function linearise(branches: readonly Branch[], span: Span, names: readonly Name
       .outline(unit)
       .slice(0, LINEARISED_LIMIT * 4)
       .replace(/ [a-z_]+:/g, "")
-      .replace(/\(identifier\)/g, () => identifiers[next++] ?? "identifier");
+      .replace(/\((\w+)\)/g, (leaf, type: string) =>
+        syntax.nameTypes.has(type) ? (identifiers[next++] ?? type) : leaf,
+      );
     parts.push(part);
     length += part.length + 1;
   }

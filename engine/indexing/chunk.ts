@@ -88,12 +88,16 @@ function pack(tree: Tree, region: { from: number; to: number }, rows: Rows, maxT
     }
   };
   let at = region.from;
+  // Brackets and words that only close go with the last branch: alone they say nothing.
+  const last = tree.branches.at(-1);
+  const endOf = (branch: Branch) => (branch === last && rows.areClosing(branch.to, region.to) ? region.to : branch.to);
   for (const branch of tree.branches) {
+    const to = endOf(branch);
     // Comments and headers between branches go with the branch after them, unless only apart they fit.
-    const isApart = at < branch.from && !fits(at, branch.to) && fits(branch.from, branch.to);
+    const isApart = at < branch.from && !fits(at, to) && fits(branch.from, to);
     if (isApart) add(at, branch.from, undefined);
-    add(isApart ? branch.from : at, branch.to, branch);
-    at = branch.to;
+    add(isApart ? branch.from : at, to, branch);
+    at = to;
   }
   add(at, region.to, undefined);
   if (open !== undefined) groups.push(open);

@@ -20,6 +20,8 @@ export interface Rows {
   at(index: number): Row;
   /** Index of the row that holds `offset`; 0 before the first row. */
   indexAt(offset: number): number;
+  /** Whether rows `[from, to)` hold nothing but what closes a block: brackets, `end`. */
+  areClosing(from: number, to: number): boolean;
   /** Exact token count of the text of rows `[from, to)`, or `TOO_LONG` where a row is beyond counting. */
   tokens(from: number, to: number): number;
 }
@@ -27,6 +29,8 @@ export interface Rows {
 /** Longer lines are never worth counting: they are cut hard whatever the limit is. */
 const COUNTED_LENGTH = 32_768;
 export const TOO_LONG = 1e9;
+
+const CLOSING = /^\s*(?:[)\]}]+[;,]*|end)[)\]};,\s]*$/;
 
 export function readRows(text: string, countTokens: (text: string) => number): Rows {
   const rows = splitRows(text);
@@ -54,6 +58,13 @@ export function readRows(text: string, countTokens: (text: string) => number): R
     count: rows.length,
     at: (index) => rowAt(rows, index),
     indexAt: (offset) => indexAt(rows, offset),
+    areClosing: (from, to) => {
+      for (let i = from; i < to; i++) {
+        const { start, end } = rowAt(rows, i);
+        if (end - start > COUNTED_LENGTH || !CLOSING.test(text.slice(start, end))) return false;
+      }
+      return to > from;
+    },
     tokens: (from, to) => (to <= from ? 0 : Math.min(TOO_LONG, sumTo(to - 1) - sumTo(from) + bareAt(to - 1))),
   };
 }

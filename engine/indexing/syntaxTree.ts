@@ -9,7 +9,7 @@ export interface Branch {
   to: number;
   branches: Branch[];
   readonly qualifiedName: string;
-  /** A function directly inside a class. */
+  /** A function directly inside a class, or that names the one it belongs to. */
   readonly isMethod: boolean;
 }
 
@@ -42,8 +42,8 @@ export function growTree(units: readonly Unit[], rows: Rows): Tree {
       from,
       to,
       branches: [],
-      qualifiedName: joinNames(owner?.qualifiedName, unit.name),
-      isMethod: unit.kind === "function" && owner?.unit.kind === "class",
+      qualifiedName: joinNames(owner?.qualifiedName, joinNames(unit.scope, unit.name)),
+      isMethod: unit.kind === "function" && (owner?.unit.kind === "class" || unit.scope !== ""),
     };
     siblings.push(branch);
     path.push(branch);

@@ -10,13 +10,16 @@ import type { Span } from "../domain.ts";
 // Node has it; the types of Node and ES do not say so.
 declare const WebAssembly: { readonly Module: new (bytes: Uint8Array) => object };
 
-export type UnitKind = "function" | "class" | "import" | "statement";
+/** `class` is any type with a name: class, interface, struct, enum, trait, and what implements one. */
+export type UnitKind = "function" | "class" | "namespace" | "import" | "statement";
 
 /** A piece of syntax at which a chunk may begin: a definition, an import or any other statement. */
 export interface Unit extends Span {
   readonly kind: UnitKind;
   /** Of a definition; `""` for the rest. */
   readonly name: string;
+  /** Dotted path of what a definition belongs to where that is not around it, as a Go method's receiver; else `""`. */
+  readonly scope: string;
   /** A definition's text up to its body, decorators and comments left out, white space folded; else `""`. */
   readonly signature: string;
 }
@@ -42,6 +45,8 @@ export interface Syntax {
   /** Ordered by start, one for each identifier. */
   readonly names: readonly Name[];
   readonly imports: readonly Import[];
+  /** The kinds of syntax nodes that names are, as the outline writes them. */
+  readonly nameTypes: ReadonlySet<string>;
   /** Code units inside syntax errors; a definition that was understood inside an error is none. */
   readonly errorLength: number;
   /** The named syntax nodes of a span that is a unit, as an S-expression; `""` for any other span. */
@@ -85,19 +90,23 @@ export async function loadLanguages(paths: LanguagePaths = pathsHere()): Promise
   const { languagesDir, grammarsDir } = paths;
   await Parser.init(grammarsDir === undefined ? {} : { locateFile: (name: string) => join(grammarsDir, name) });
   const files = (await readdir(languagesDir)).filter((name) => name.endsWith(".scm")).sort();
-  const all = await Promise.all(
-    files.map(async (file) => createLanguage(file, await readFile(join(languagesDir, file), "utf8"), grammarsDir)),
-  );
+  const read = files.map(async (file) => [file, await readFile(join(languagesDir, file), "utf8")] as const);
+  const sources = new Map(await Promise.all(read));
+  const all = files.map((file) => createLanguage(file, sources, grammarsDir));
   const byExtension = new Map(all.flatMap((language) => language.extensions.map((extension) => [extension, language])));
   return { all, forPath: (path) => byExtension.get(extname(path).toLowerCase()) };
 }
 
-function createLanguage(file: string, source: string, grammarsDir: string | undefined): Language {
+/** A query's head may say `; inherits: c`: the patterns of `c.scm` come before its own. */
+function createLanguage(file: string, sources: ReadonlyMap<string, string>, grammarsDir: string | undefined): Language {
+  const own = sources.get(file) ?? "";
+  const find = (key: string) => new RegExp(`^; *${key}: *(.+)$`, "m").exec(own)?.[1]?.trim();
   const head = (key: string): string => {
-    const value = new RegExp(`^; *${key}: *(.+)$`, "m").exec(source)?.[1]?.trim();
+    const value = find(key);
     if (value === undefined) throw new Error(`${file} has no "; ${key}:" line`);
     return value;
   };
+  const source = `${sources.get(`${find("inherits")}.scm`) ?? ""}\n${own}`;
   const grammar = head("grammar");
   let loaded: { parser: Parser; query: Query } | undefined;
   const load = () => {
@@ -147,6 +156,7 @@ interface Definition {
   readonly kind: UnitKind;
   readonly name: SyntaxNode | undefined;
   readonly body: SyntaxNode | undefined;
+  readonly scope: SyntaxNode | undefined;
 }
 
 /** The captures of one file, by what `languages/*.scm` call them. */
@@ -155,6 +165,12 @@ interface Captures {
   readonly nodes: Map<string, SyntaxNode[]>;
 }
 
+const KINDS: Readonly<Record<string, UnitKind>> = {
+  "definition.function": "function",
+  "definition.class": "class",
+  "definition.namespace": "namespace",
+};
+
 function readCaptures(query: Query, root: SyntaxNode, isLate: () => boolean): Captures {
   const definitions: Definition[] = [];
   const nodes = new Map<string, SyntaxNode[]>();
@@ -162,9 +178,10 @@ function readCaptures(query: Query, root: SyntaxNode, isLate: () => boolean): Ca
     const defined = match.captures.find((capture) => capture.name.startsWith("definition."));
     if (defined !== undefined) {
       const part = (name: string) => match.captures.find((capture) => capture.name === name)?.node;
-      const kind = defined.name === "definition.class" ? "class" : "function";
+      const kind = KINDS[defined.name] ?? "function";
       const outer = part("wrapper") ?? defined.node;
-      definitions.push({ node: defined.node, outer, kind, name: part("name"), body: part("body") });
+      const parts = { name: part("name"), body: part("body"), scope: part("scope") };
+      definitions.push({ node: defined.node, outer, kind, ...parts });
       continue;
     }
     for (const { name, node } of match.captures) {
@@ -182,7 +199,7 @@ function spansOf(text: string, captures: Captures): Omit<Syntax, "delete"> {
   const units = readUnits(text, captures, unitNodes);
   return {
     units,
-    names: readNames(text, captures),
+    ...readNames(text, captures),
     imports: readImports(text, units, of("import.module"), of("import.name")),
     errorLength: errorLengthOf(of("error"), captures.definitions),
     outline: (span) => unitNodes.get(keyOf(span))?.toString() ?? "",
@@ -200,26 +217,37 @@ function spanOf(node: SyntaxNode): Span {
 /** One unit for each span: a definition wins over an import, an import over the statement it is. */
 function readUnits(text: string, captures: Captures, unitNodes: Map<string, SyntaxNode>): Unit[] {
   const units: Unit[] = [];
-  const add = (node: SyntaxNode, kind: UnitKind, name: string, signature: string) => {
-    units.push({ ...spanOf(node), kind, name, signature });
+  const add = (node: SyntaxNode, kind: UnitKind, name = "", scope = "", signature = "") => {
+    units.push({ ...spanOf(node), kind, name, scope, signature });
     unitNodes.set(keyOf(spanOf(node)), node);
   };
-  const comments = captures.nodes.get("comment") ?? [];
+  const comments = [...(captures.nodes.get("comment") ?? []), ...(captures.nodes.get("attribute") ?? [])];
+  comments.sort((a, b) => a.startIndex - b.startIndex);
   // A wrapped definition is matched with its wrapper and without; the first counts.
-  const byWidth = captures.definitions.toSorted((a, b) => a.outer.startIndex - b.outer.startIndex);
-  for (const { node, outer, kind, name, body } of byWidth) {
+  const byWidth = captures.definitions.toSorted(
+    (a, b) => a.outer.startIndex - b.outer.startIndex || b.outer.endIndex - a.outer.endIndex,
+  );
+  for (const { node, outer, kind, name, body, scope } of byWidth) {
     if (unitNodes.has(keyOf(spanOf(node)))) continue;
-    const nameText = name === undefined ? "" : text.slice(name.startIndex, name.endIndex);
-    add(outer, kind, nameText, signatureOf(text, node.startIndex, body?.startIndex ?? node.endIndex, comments));
+    const signature = signatureOf(text, node.startIndex, body?.startIndex ?? node.endIndex, comments);
+    add(outer, kind, dotted(text, name), dotted(text, scope), signature);
     unitNodes.set(keyOf(spanOf(node)), node);
   }
   for (const node of comments) unitNodes.set(keyOf(spanOf(node)), node);
   for (const kind of ["import", "statement"] as const) {
     for (const node of captures.nodes.get(kind) ?? []) {
-      if (!unitNodes.has(keyOf(spanOf(node)))) add(node, kind, "", "");
+      if (!unitNodes.has(keyOf(spanOf(node)))) add(node, kind);
     }
   }
   return units.sort((a, b) => a.start - b.start || b.end - a.end);
+}
+
+/** A path without quotes, brackets and type arguments, its parts joined by dots: `a::b<C>` and `a\b` are `a.b`. */
+function dotted(text: string, node: SyntaxNode | undefined): string {
+  if (node === undefined) return "";
+  const path = text.slice(node.startIndex, node.endIndex).replace(/\s+/g, "");
+  const bare = path.replace(/^<(.*)>$/, "$1").replace(/<[\w.,:*&<>]*>|["'`]/g, "");
+  return bare.replace(/::|\\+/g, ".");
 }
 
 function signatureOf(text: string, start: number, end: number, comments: readonly SyntaxNode[]): string {
@@ -254,41 +282,41 @@ const ROLES: readonly (readonly [capture: string, role: NameRole])[] = [
   ["reference", "reference"],
 ];
 
-function readNames(text: string, captures: Captures): Name[] {
+function readNames(text: string, captures: Captures): Pick<Syntax, "names" | "nameTypes"> {
   const names = new Map<number, Name>();
+  const nameTypes = new Set<string>();
   const add = (node: SyntaxNode, role: NameRole) => {
     const { start, end } = spanOf(node);
-    if (!names.has(start)) names.set(start, { start, end, text: text.slice(start, end), role });
+    if (names.has(start)) return;
+    names.set(start, { start, end, text: text.slice(start, end), role });
+    nameTypes.add(node.type);
   };
   for (const { name } of captures.definitions) if (name !== undefined) add(name, "definition");
   for (const [capture, role] of ROLES) for (const node of captures.nodes.get(capture) ?? []) add(node, role);
-  return [...names.values()].sort((a, b) => a.start - b.start);
+  return { names: [...names.values()].sort((a, b) => a.start - b.start), nameTypes };
 }
 
-/** Joins each imported name to the module named in the same statement, on whichever side it stands. */
+/** Joins each imported name to the modules it is taken from: those whose statement, or inner list, is around it. */
 function readImports(text: string, units: readonly Unit[], modules: SyntaxNode[], names: SyntaxNode[]): Import[] {
   const byStart = (a: SyntaxNode, b: SyntaxNode) => a.startIndex - b.startIndex;
-  const textOf = (node: SyntaxNode) =>
-    text.slice(node.startIndex, node.endIndex).replace(/\s+/g, "").replace(/["']/g, "");
+  const join = (path: string, part: string) => path + (path === "" || path.endsWith(".") ? "" : ".") + part;
   const imports: Import[] = [];
   modules.sort(byStart);
   names.sort(byStart);
-  let module = 0;
-  let name = 0;
   for (const unit of units) {
     if (unit.kind !== "import") continue;
-    while ((modules[module]?.startIndex ?? Number.POSITIVE_INFINITY) < unit.start) module += 1;
-    while ((names[name]?.startIndex ?? Number.POSITIVE_INFINITY) < unit.start) name += 1;
-    const from = modules[module];
-    const prefix = from !== undefined && from.startIndex < unit.end ? textOf(from) : "";
-    const joint = prefix === "" || prefix.endsWith(".") ? "" : ".";
-    let hasName = false;
-    for (let node = names[name]; node !== undefined && node.startIndex < unit.end; node = names[name]) {
-      imports.push({ start: node.startIndex, path: prefix + joint + textOf(node) });
-      hasName = true;
-      name += 1;
+    const inside = (nodes: SyntaxNode[]) => {
+      const from = firstAt(nodes, unit.start);
+      return nodes.slice(from, firstAt(nodes, unit.end));
+    };
+    const own = inside(modules).map((node) => ({ path: dotted(text, node), around: node.parent ?? node }));
+    const named = inside(names);
+    for (const node of named) {
+      const from = own.filter(({ around }) => around.startIndex <= node.startIndex && node.endIndex <= around.endIndex);
+      const path = from.reduce((sum, module) => join(sum, module.path), "");
+      imports.push({ start: node.startIndex, path: join(path, dotted(text, node)) });
     }
-    if (!hasName && prefix !== "") imports.push({ start: unit.start, path: prefix });
+    if (named.length === 0 && own[0] !== undefined) imports.push({ start: unit.start, path: own[0].path });
   }
   return imports;
 }

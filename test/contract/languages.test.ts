@@ -115,6 +115,67 @@ describe.each(all.map((language) => [language.name, language] as const))("%s", (
   });
 });
 
+/** The fixture as a person would have written it. */
+function withoutMarks(text: string): string {
+  return text
+    .split("\n")
+    .filter((line) => !/^\s*(?:#|\/\/)\s*(\^|<-) /.test(line))
+    .join("\n");
+}
+
+describe.each(all.map((language) => [language.name, language] as const))("chunks of %s", (name, language) => {
+  const file = readdirSync(FIXTURES).find((entry) => entry.replace(/\.[^.]+$/, "") === name) ?? "";
+  const text = withoutMarks(readFileSync(new URL(file, FIXTURES), "utf8"));
+
+  test.each([40, 60, 120])("of at most %i tokens are cut where the syntax says", (limit) => {
+    const { chunks, problems } = chunk(text, language, countTokens, limit);
+    expect(problems).toEqual([]);
+    for (const each of chunks) {
+      expect(each.tokens).toBeLessThanOrEqual(limit);
+      expect(each.text, "brackets alone").not.toMatch(/^[\s)\]};,]*$/);
+    }
+    withSyntax(language, text, ({ units }) => {
+      for (const unit of units) {
+        if (unit.name === "" || countTokens(withLead(text, unit.start, unit.end)) > limit / 2) continue;
+        const lead = withLead(text, unit.start, unit.end).trim();
+        const holders = chunks.filter((each) => each.start < unit.end && each.end > unit.start);
+        expect(
+          holders.map((each) => each.text.includes(lead)),
+          `${unit.name}: ${holders.map((each) => each.text).join("\n---\n")}`,
+        ).toEqual([true]);
+      }
+    });
+  });
+
+  test("of one definition know its kind, name and signature, and what it uses", () => {
+    const { chunks } = chunk(text, language, countTokens, 60);
+    const kinds = new Set(chunks.map(({ features }) => features.kind));
+    expect(kinds.has("function") || kinds.has("method"), [...kinds].join()).toBe(true);
+    const definitions = chunks.filter(({ features }) => ["function", "method"].includes(features.kind));
+    for (const { features, text: own } of definitions) {
+      expect(features.qualifiedName).not.toBe("");
+      expect(features.signature).not.toBe("");
+      const last = features.qualifiedName.split(".").at(-1) ?? "";
+      if (own.includes(features.signature)) expect(features.defines).toContain(last);
+    }
+    expect(chunks.flatMap(({ features }) => features.imports).length).toBeGreaterThan(0);
+    expect(chunks.flatMap(({ features }) => features.references).length).toBeGreaterThan(10);
+    const linearised = chunks.map((each) => each.features.linearised).join(" ");
+    expect(linearised).not.toMatch(
+      /\((?:identifier|type_identifier|field_identifier|property_identifier|name|constant)\)/,
+    );
+  });
+});
+
+/** A definition with the comment lines above it. */
+function withLead(text: string, start: number, end: number): string {
+  const lines = text.slice(0, start).split("\n");
+  const own = lines.pop() ?? "";
+  let lead = own;
+  while (/^\s*(?:\/\/|\/?\*|#(?!include|define|if|endif|!))/.test(lines.at(-1) ?? "")) lead = `${lines.pop()}\n${lead}`;
+  return lead + text.slice(start, end);
+}
+
 test("no two languages claim one extension", () => {
   const extensions = all.flatMap((language) => language.extensions);
   expect(new Set(extensions).size).toBe(extensions.length);
