@@ -1,4 +1,5 @@
 // Prompt -> candidates: run the named retrievers, merge their ranks. Knows no retriever by name.
+import { setImmediate } from "node:timers/promises";
 import type { Candidate, Level, Prompt } from "../domain.ts";
 import { isMissingModule, messageOf, type Problem } from "../errors.ts";
 import type { Models } from "../infer/models.ts";
@@ -10,9 +11,17 @@ export interface Scored {
   readonly score: number;
 }
 
+/** What is asked of a retriever. */
+export interface Wanted {
+  /** Most nodes. */
+  readonly k: number;
+  /** Levels of the nodes; a retriever that knows chunks only need not look. */
+  readonly levels: readonly Level[];
+}
+
 export interface Retriever {
-  /** At most `k` nodes, best first, none of `prompt.path`. */
-  retrieve(prompt: Prompt, k: number, signal?: AbortSignal): Promise<readonly Scored[]>;
+  /** Nodes of those levels, best first, none of `prompt.path`. */
+  retrieve(prompt: Prompt, wanted: Wanted, signal?: AbortSignal): Promise<readonly Scored[]>;
 }
 
 export interface RetrieverDeps {
@@ -46,8 +55,8 @@ const RANK_OFFSET = 10;
 /** Weights that are not 1. Overlap of identifiers finds best what a reader can copy; LlavaCode retrieves by it alone. */
 const WEIGHTS: Readonly<Record<string, number>> = { jaccard: 4 };
 
-/** Each retriever proposes this many times the wanted number, since excluded levels and files fall away. */
-const OVERSAMPLING = 4;
+/** Each retriever proposes this many times the wanted number, so that a node two of them find late can still win. */
+const OVERSAMPLING = 2;
 
 const NAME = /^[a-z][a-zA-Z0-9]*$/;
 
@@ -80,31 +89,48 @@ async function findRetriever(name: string): Promise<CreateRetriever | undefined>
 export function createRetrieve(store: Store, retrievers: ReadonlyMap<string, Retriever>): Retrieve {
   return async (prompt, { limit, levels }, signal) => {
     const problems: Problem[] = [];
-    const merged = new Map<number, { score: number; names: string[] }>();
+    const wanted = { k: limit * OVERSAMPLING, levels };
     const propose = async ([name, retriever]: [string, Retriever]) => {
       try {
-        return { name, proposed: await retriever.retrieve(prompt, limit * OVERSAMPLING, signal) };
+        // Messages, such as the cancellation of this very request, come in between two searches.
+        await setImmediate(undefined, { signal });
+        return { name, proposed: await retriever.retrieve(prompt, wanted, signal) };
       } catch (error) {
         signal?.throwIfAborted();
         problems.push({ code: "RETRIEVER_FAILED", detail: `${name}: ${messageOf(error)}` });
         return { name, proposed: [] };
       }
     };
-    for (const { name, proposed } of await Promise.all([...retrievers].map(propose))) {
-      proposed.forEach(({ id }, rank) => {
-        const entry = merged.get(id) ?? { score: 0, names: [] };
-        entry.score += (WEIGHTS[name] ?? 1) / (RANK_OFFSET + rank + 1);
-        entry.names.push(name);
-        merged.set(id, entry);
-      });
-    }
+    const ranked = mergeRanks(await Promise.all([...retrievers].map(propose)));
     const candidates: Candidate[] = [];
-    for (const node of store.nodes([...merged.keys()])) {
-      const entry = merged.get(node.id);
-      if (entry === undefined || !levels.includes(node.level) || node.path === prompt.path) continue;
-      candidates.push({ node, score: entry.score, retriever: entry.names.join("+") });
+    for (let at = 0; at < ranked.length && candidates.length < limit; at += limit) {
+      const slice = new Map(ranked.slice(at, at + limit).map((each) => [each.id, each]));
+      for (const node of store.nodes([...slice.keys()])) {
+        const { score, names } = slice.get(node.id) ?? { score: 0, names: [] };
+        if (!levels.includes(node.level) || node.path === prompt.path) continue;
+        candidates.push({ node, score, retriever: names.join("+") });
+      }
     }
-    candidates.sort((a, b) => b.score - a.score || a.node.id - b.node.id);
     return { candidates: candidates.slice(0, limit), problems };
   };
+}
+
+interface Ranked {
+  readonly id: number;
+  readonly score: number;
+  readonly names: readonly string[];
+}
+
+/** Best first, equal ones by id. */
+function mergeRanks(lists: readonly { readonly name: string; readonly proposed: readonly Scored[] }[]): Ranked[] {
+  const merged = new Map<number, { id: number; score: number; names: string[] }>();
+  for (const { name, proposed } of lists) {
+    proposed.forEach(({ id }, rank) => {
+      const entry = merged.get(id) ?? { id, score: 0, names: [] };
+      entry.score += (WEIGHTS[name] ?? 1) / (RANK_OFFSET + rank + 1);
+      entry.names.push(name);
+      merged.set(id, entry);
+    });
+  }
+  return [...merged.values()].sort((a, b) => b.score - a.score || a.id - b.id);
 }

@@ -3,7 +3,6 @@ import type { AstFeatures, Level, Node, Vector } from "../domain.ts";
 import type { Child, FileStamp, KnownChunk, StoreStats } from "./records.ts";
 import { LEVEL_NUMBERS, type Sql, type Statement } from "./schema.ts";
 import { fromBlob, type VectorTable } from "./vectors.ts";
-import { anyOf } from "./words.ts";
 
 interface NodeRow {
   readonly id: number;
@@ -27,7 +26,6 @@ export class Reads {
   readonly #nodeAt: Statement;
   readonly #identifiers: Statement;
   readonly #pseudoTokens: Statement;
-  readonly #search: Statement;
   readonly #byHash: Statement;
   readonly #orphan: Statement;
   readonly #children: Statement;
@@ -41,9 +39,6 @@ export class Reads {
     this.#identifiers = sql.prepare("SELECT id, path, identifiers FROM nodes WHERE level = 0 ORDER BY id");
     this.#pseudoTokens = sql.prepare(
       "SELECT id, pseudo_tokens AS pseudoTokens FROM nodes WHERE id IN (SELECT value FROM json_each(?))",
-    );
-    this.#search = sql.prepare(
-      "SELECT rowid AS id, -rank AS score FROM words WHERE words MATCH ? ORDER BY rank LIMIT ?",
     );
     this.#byHash = sql.prepare("SELECT id, pseudo_tokens AS pseudoTokens FROM nodes WHERE hash = ? LIMIT 1");
     this.#orphan = sql.prepare("SELECT vector, pseudo_tokens AS pseudoTokens FROM orphans WHERE hash = ?");
@@ -79,15 +74,6 @@ export class Reads {
 
   chunkIdentifiers(): { id: number; path: string; identifiers: string }[] {
     return this.#identifiers.all() as { id: number; path: string; identifiers: string }[];
-  }
-
-  searchVectors(query: Vector, k: number): { id: number; score: number }[] {
-    return this.#vectors.search(query, k);
-  }
-
-  searchText(terms: readonly string[], k: number): { id: number; score: number }[] {
-    const query = anyOf(terms);
-    return query === undefined ? [] : (this.#search.all(query, k) as { id: number; score: number }[]);
   }
 
   pseudoTokens(ids: readonly number[]): Map<number, Float32Array> {

@@ -3,7 +3,7 @@
 import type { Level } from "../domain.ts";
 
 /** Raise it whenever a table or the meaning of a column changes. */
-const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 2;
 
 /** What made the vectors and pseudo-tokens of a store; the store adds its own format and the shapes. */
 export interface Fingerprint {
@@ -27,6 +27,8 @@ export interface Sql {
 }
 
 export interface Statement {
+  /** Rows become their first column. */
+  pluck(): Statement;
   run(...parameters: unknown[]): { changes: number; lastInsertRowid: number | bigint };
   get(...parameters: unknown[]): unknown;
   all(...parameters: unknown[]): unknown[];
@@ -60,7 +62,8 @@ function textOf(fingerprint: Fingerprint, shapes: Shapes): string {
 /**
  * `nodes.id` is never used twice, so that what a reader remembers of an id stays true. `folder` is the directory a file
  * or directory node belongs to. `stale` names directories whose node no longer agrees with its children. `orphans` keeps
- * vectors of chunks that left, for the file that may bring them back under another name.
+ * vectors of chunks that left, for the file that may bring them back under another name. `sketches` is what searches keep
+ * in memory, `changes` the log by which they keep it true.
  */
 export function createTables(sql: Sql): void {
   sql.exec(`
@@ -84,6 +87,14 @@ export function createTables(sql: Sql): void {
     CREATE INDEX nodes_by_path ON nodes (path, level);
     CREATE INDEX nodes_by_folder ON nodes (folder) WHERE folder IS NOT NULL;
     CREATE INDEX nodes_by_hash ON nodes (hash) WHERE hash IS NOT NULL;
+    CREATE TABLE vectors (id INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+    CREATE TABLE sketches (
+      id INTEGER PRIMARY KEY, level INTEGER NOT NULL, names INTEGER NOT NULL, code BLOB NOT NULL
+    );
+    CREATE TABLE changes (seq INTEGER PRIMARY KEY AUTOINCREMENT, id INTEGER NOT NULL);
+    CREATE VIRTUAL TABLE names USING fts5(
+      name, content = '', contentless_delete = 1, detail = none, tokenize = "ascii tokenchars '_-.'"
+    );
     CREATE VIRTUAL TABLE words USING fts5(
       text, content = '', contentless_delete = 1, tokenize = "unicode61 remove_diacritics 0 tokenchars '_'"
     );

@@ -2,14 +2,18 @@
 // opens SQLite. One process writes at a time, others read along. A write is one transaction: old or new, never half.
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import Database from "better-sqlite3";
 import * as sqliteVec from "sqlite-vec";
 import type { Level, Node, Vector } from "../domain.ts";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
+import { Postings } from "./postings.ts";
 import { Reads } from "./reads.ts";
 import type { Child, ChunkWrite, FileStamp, FileWrite, KnownChunk, ParentWrite, StoreStats } from "./records.ts";
 import { createTables, type Fingerprint, hasFingerprint, isEmpty, type Shapes, writeFingerprint } from "./schema.ts";
-import { createVectorTable, VectorTable } from "./vectors.ts";
+import { type Found, Search, type Tables } from "./search.ts";
+import { type Scope, Sketches } from "./sketches.ts";
+import { VectorTable } from "./vectors.ts";
 import { Writes } from "./writes.ts";
 
 export type { StoreStats } from "./records.ts";
@@ -45,6 +49,7 @@ export class Store {
   readonly #options: StoreOptions;
   #lock: Database.Database | undefined;
   #db: Database.Database;
+  #tables: Tables;
   #reads: Reads;
   #writes: Writes;
   #ownChanges = 0;
@@ -54,9 +59,9 @@ export class Store {
     guard(() => mkdirSync(options.dir, { recursive: true }));
     this.#lock = options.readOnly === true ? undefined : takeLock(options.dir);
     this.#db = this.#open(problems);
-    const vectors = new VectorTable(this.#db, options.vectorDim);
-    this.#reads = new Reads(this.#db, vectors);
-    this.#writes = new Writes(this.#db, vectors);
+    this.#tables = tablesOf(this.#db, options.vectorDim);
+    this.#reads = new Reads(this.#db, this.#tables.vectors);
+    this.#writes = new Writes(this.#db, this.#tables);
   }
 
   /** True while another process is the writer. */
@@ -79,9 +84,9 @@ export class Store {
     // The last writer may have made the file anew since this one opened it.
     this.#db.close();
     this.#db = this.#open([]);
-    const vectors = new VectorTable(this.#db, this.#options.vectorDim);
-    this.#reads = new Reads(this.#db, vectors);
-    this.#writes = new Writes(this.#db, vectors);
+    this.#tables = tablesOf(this.#db, this.#options.vectorDim);
+    this.#reads = new Reads(this.#db, this.#tables.vectors);
+    this.#writes = new Writes(this.#db, this.#tables);
     this.#ownChanges += 1_000_000;
     return true;
   }
@@ -114,14 +119,29 @@ export class Store {
     return guard(() => this.#reads.chunkIdentifiers());
   }
 
-  /** Nodes of all levels by cosine, best first. */
-  searchVectors(query: Vector, k: number): { id: number; score: number }[] {
-    return guard(() => this.#reads.searchVectors(query, k));
+  /** Reads what searches keep in memory, a slice at a time; a search before the end reads the rest at once. */
+  async warm(): Promise<void> {
+    while (this.#db.open && !guard(() => this.#tables.search.load())) await setImmediate();
+  }
+
+  /** Nodes by cosine, best first. */
+  searchVectors(query: Vector, k: number, scope: Scope = {}): Found[] {
+    return guard(() => this.#tables.search.byVector(query, k, scope));
+  }
+
+  /** The same with every node compared: slow, and what `searchVectors` is measured against. */
+  searchVectorsExactly(query: Vector, k: number, scope: Scope = {}): Found[] {
+    return guard(() => this.#tables.search.byVectorExactly(query, k, scope));
   }
 
   /** Chunks by BM25 over identifiers and their parts, best first. Terms may be any text. */
-  searchText(terms: readonly string[], k: number): { id: number; score: number }[] {
-    return guard(() => this.#reads.searchText(terms, k));
+  searchText(terms: readonly string[], k: number, scope: Scope = {}): Found[] {
+    return guard(() => this.#tables.search.byWords(terms, k, scope));
+  }
+
+  /** Chunks by the share of identifiers they have in common with distinct `names`, best first. */
+  searchIdentifiers(names: readonly string[], k: number, scope: Scope = {}): Found[] {
+    return guard(() => this.#tables.search.byIdentifiers(names, k, scope));
   }
 
   pseudoTokens(ids: readonly number[]): Map<number, Float32Array> {
@@ -198,6 +218,13 @@ export class Store {
   }
 }
 
+function tablesOf(db: Database.Database, vectorDim: number): Tables {
+  const sketches = new Sketches(db, vectorDim);
+  const postings = new Postings(db);
+  const vectors = new VectorTable(db, vectorDim, sketches);
+  return { sketches, postings, vectors, search: new Search(db, { vectors, sketches, postings }) };
+}
+
 function openOrRebuild(options: StoreOptions, problems: Problem[]): Database.Database {
   const file = join(options.dir, FILE);
   let reason = "it was made by another version or pack";
@@ -223,7 +250,6 @@ function openOrRebuild(options: StoreOptions, problems: Problem[]): Database.Dat
 function create(db: Database.Database, options: StoreOptions): Database.Database {
   db.transaction(() => {
     createTables(db);
-    createVectorTable(db, options.vectorDim);
     writeFingerprint(db, options.fingerprint, options);
   }).immediate();
   return db;

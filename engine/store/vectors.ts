@@ -1,57 +1,82 @@
-// Vectors by node id in a sqlite-vec table: exact cosine search, fast enough without an approximate index up to
-// some hundred thousand nodes.
-import type { Vector } from "../domain.ts";
-import type { Sql, Statement } from "./schema.ts";
+// Vectors by node id, and the search for the nearest: the signs in memory choose, the stored numbers decide by cosine.
+import type { Level, Vector } from "../domain.ts";
+import { LEVEL_NUMBERS, type Sql, type Statement } from "./schema.ts";
+import type { Scope, Sketches } from "./sketches.ts";
 
-/** Rows of one block of a vec0 table. Freed rows of a block are not used again while any other of it lives. */
-const BLOCK_ROWS = 1024;
-
-export function createVectorTable(sql: Sql, vectorDim: number): void {
-  sql.exec(`CREATE VIRTUAL TABLE vectors USING vec0(vector float[${vectorDim}] distance_metric=cosine)`);
+export interface Nearest {
+  readonly id: number;
+  /** Cosine. */
+  readonly score: number;
 }
 
+/** Up to so many nodes every stored vector is compared; above, those whose signs come nearest. */
+export const EXACT_NODES = 4096;
+
+/** How many nodes the signs choose for each one wanted, and at least: `precis bench retrieval` prints the recall. */
+const CHOSEN_PER_RESULT = 8;
+const CHOSEN_AT_LEAST = 384;
+
 export class VectorTable {
-  readonly #sql: Sql;
   readonly #vectorDim: number;
+  readonly #sketches: Sketches;
   readonly #insert: Statement;
   readonly #replace: Statement;
   readonly #remove: Statement;
   readonly #get: Statement;
-  readonly #search: Statement;
+  readonly #rank: Statement;
 
-  constructor(sql: Sql, vectorDim: number) {
-    this.#sql = sql;
+  constructor(sql: Sql, vectorDim: number, sketches: Sketches) {
     this.#vectorDim = vectorDim;
-    this.#insert = sql.prepare("INSERT INTO vectors (rowid, vector) VALUES (?, ?)");
-    this.#replace = sql.prepare("UPDATE vectors SET vector = ? WHERE rowid = ?");
-    this.#remove = sql.prepare("DELETE FROM vectors WHERE rowid = ?");
-    this.#get = sql.prepare("SELECT vector FROM vectors WHERE rowid = ?");
-    this.#search = sql.prepare("SELECT rowid AS id, distance FROM vectors WHERE vector MATCH ? AND k = ?");
+    this.#sketches = sketches;
+    this.#insert = sql.prepare("INSERT INTO vectors (id, vector) VALUES (?, ?)");
+    this.#replace = sql.prepare("UPDATE vectors SET vector = ? WHERE id = ?");
+    this.#remove = sql.prepare("DELETE FROM vectors WHERE id = ?");
+    this.#get = sql.prepare("SELECT vector FROM vectors WHERE id = ?");
+    this.#rank = sql.prepare(
+      `SELECT id, vec_distance_cosine(vector, ?) AS distance
+       FROM vectors WHERE id IN (SELECT value FROM json_each(?)) ORDER BY distance IS NULL, distance, id LIMIT ?`,
+    );
   }
 
-  insert(id: number, vector: Vector): void {
-    // vec0 takes row ids as 64-bit integers only.
-    this.#insert.run(BigInt(id), this.#blobOf(vector));
+  /** `names`: how many identifiers a chunk has, 0 above chunks. */
+  insert(id: number, vector: Vector, level: Level, names: number): void {
+    this.#insert.run(id, this.#blobOf(vector));
+    this.#sketches.insert(id, LEVEL_NUMBERS[level], names, vector);
   }
 
   replace(id: number, vector: Vector): void {
-    this.#replace.run(this.#blobOf(vector), BigInt(id));
+    this.#replace.run(this.#blobOf(vector), id);
+    this.#sketches.replace(id, vector);
   }
 
   remove(id: number): void {
-    this.#remove.run(BigInt(id));
+    this.#remove.run(id);
+    this.#sketches.remove(id);
   }
 
   get(id: number): Vector | undefined {
-    const row = this.#get.get(BigInt(id)) as { vector: Uint8Array } | undefined;
+    const row = this.#get.get(id) as { vector: Uint8Array } | undefined;
     return row === undefined ? undefined : fromBlob(row.vector);
   }
 
-  /** Nearest first; `score` is the cosine. */
-  search(query: Vector, k: number): { id: number; score: number }[] {
-    // sqlite-vec refuses more than 4096.
-    const rows = this.#search.all(toBlob(query), Math.min(4096, k)) as { id: number; distance: number | null }[];
-    // The distance to a vector of zeros is null.
+  /** Nearest first; nothing for a query without direction. */
+  search(query: Vector, k: number, levels: Scope["levels"], except: ReadonlySet<number>): Nearest[] {
+    if (k <= 0 || !hasDirection(query)) return [];
+    const isExact = this.#sketches.count() <= EXACT_NODES;
+    const chosen = isExact
+      ? this.#sketches.ids(levels).filter((id) => !except.has(id))
+      : this.#sketches.nearest(query, Math.max(CHOSEN_AT_LEAST, k * CHOSEN_PER_RESULT), levels, except);
+    return this.#nearestOf(chosen, query, k);
+  }
+
+  /** The nearest by the stored numbers alone, every node compared: what `search` is measured against. */
+  searchExactly(query: Vector, k: number, levels: Scope["levels"]): Nearest[] {
+    return hasDirection(query) ? this.#nearestOf(this.#sketches.ids(levels), query, k) : [];
+  }
+
+  #nearestOf(ids: readonly number[], query: Vector, k: number): Nearest[] {
+    const rows = this.#rank.all(toBlob(query), JSON.stringify(ids), k) as { id: number; distance: number | null }[];
+    // The distance to a vector of zeros, or of no numbers, is null.
     return rows.map(({ id, distance }) => ({ id, score: distance === null ? 0 : 1 - distance }));
   }
 
@@ -59,19 +84,12 @@ export class VectorTable {
     if (vector.length === this.#vectorDim) return toBlob(vector);
     throw new RangeError(`a vector of ${vector.length} numbers, the store holds ${this.#vectorDim}`);
   }
+}
 
-  /** Rewrites the table once most of it is freed rows. Call inside a transaction. */
-  compact(): void {
-    const { blocks } = this.#sql.prepare("SELECT count(*) AS blocks FROM vectors_chunks").get() as { blocks: number };
-    const { rows } = this.#sql.prepare("SELECT count(*) AS rows FROM nodes").get() as { rows: number };
-    if (blocks * BLOCK_ROWS <= 2 * rows + 4 * BLOCK_ROWS) return;
-    this.#sql.exec(`
-      CREATE TEMP TABLE kept AS SELECT rowid AS id, vector FROM vectors;
-      DELETE FROM vectors;
-      INSERT INTO vectors (rowid, vector) SELECT id, vector FROM temp.kept;
-      DROP TABLE temp.kept;
-    `);
-  }
+/** False for zeros and for what is no number: nothing is nearer to those than anything else. */
+function hasDirection(vector: Vector): boolean {
+  const length = Math.hypot(...vector);
+  return Number.isFinite(length) && length > 0;
 }
 
 export function toBlob(numbers: Float32Array): Uint8Array {

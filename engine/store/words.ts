@@ -1,5 +1,12 @@
 // Code -> the words that lexical search sees: every identifier, and its snake_case and camelCase parts.
 
+/** Words so common in Python that sharing them says nothing. */
+const KEYWORDS = new Set(
+  "False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return self try while with yield".split(
+    " ",
+  ),
+);
+
 const IDENTIFIER = /[\p{L}_][\p{L}\p{N}_]*/gu;
 
 /** Longer ones are encoded data, not names. */
@@ -12,6 +19,11 @@ export function identifiersIn(text: string): string[] {
   return [...found];
 }
 
+/** The identifiers that chunks are compared by: keywords say nothing. */
+export function namesIn(text: string): string[] {
+  return identifiersIn(text).filter((identifier) => !KEYWORDS.has(identifier));
+}
+
 /** Words to index, with repeats, since BM25 counts them. */
 export function wordsIn(text: string): string {
   const words: string[] = [];
@@ -20,11 +32,15 @@ export function wordsIn(text: string): string {
   return words.join(" ");
 }
 
-/** An FTS5 query for any of the terms' words; undefined when nothing is left of them. */
-export function anyOf(terms: readonly string[]): string | undefined {
-  const words = new Set(terms.flatMap((term) => identifiersIn(term)).flatMap(wordsOf));
+/** The distinct words of some terms, which may be any text. */
+export function termsIn(terms: readonly string[]): string[] {
+  return [...new Set(terms.flatMap((term) => identifiersIn(term)).flatMap(wordsOf))];
+}
+
+/** An FTS5 query for any of the words; undefined without words. */
+export function anyOf(words: readonly string[]): string | undefined {
   // Words hold letters, digits and underscores only, so quotes are all the quoting they need.
-  return words.size === 0 ? undefined : [...words].map((word) => `"${word}"`).join(" OR ");
+  return words.length === 0 ? undefined : words.map((word) => `"${word}"`).join(" OR ");
 }
 
 /** `HTTPServer_run` -> `httpserver_run http server run`; a plain word is itself. */

@@ -2,8 +2,9 @@
 import type { ChunkWrite, FileStamp, FileWrite, ParentWrite } from "./records.ts";
 import { folderOf } from "./records.ts";
 import { LEVEL_NUMBERS, type Sql, type Statement } from "./schema.ts";
-import { toBlob, type VectorTable } from "./vectors.ts";
-import { identifiersIn, wordsIn } from "./words.ts";
+import type { Tables } from "./search.ts";
+import { toBlob } from "./vectors.ts";
+import { namesIn, wordsIn } from "./words.ts";
 
 interface StoredChunk {
   readonly id: number;
@@ -12,7 +13,7 @@ interface StoredChunk {
 
 export class Writes {
   readonly #sql: Sql;
-  readonly #vectors: VectorTable;
+  readonly #tables: Tables;
   readonly #putFile: Statement;
   readonly #dropFile: Statement;
   readonly #chunksOf: Statement;
@@ -27,9 +28,9 @@ export class Writes {
   readonly #markStale: Statement;
   readonly #clearStale: Statement;
 
-  constructor(sql: Sql, vectors: VectorTable) {
+  constructor(sql: Sql, tables: Tables) {
     this.#sql = sql;
-    this.#vectors = vectors;
+    this.#tables = tables;
     this.#putFile = sql.prepare("INSERT OR REPLACE INTO files (path, hash, size, mtime_ms) VALUES (?, ?, ?, ?)");
     this.#dropFile = sql.prepare("DELETE FROM files WHERE path = ?");
     this.#chunksOf = sql.prepare("SELECT id, hash FROM nodes WHERE path = ? AND level = 0 ORDER BY start");
@@ -47,7 +48,7 @@ export class Writes {
     this.#dropWords = sql.prepare("DELETE FROM words WHERE rowid = ?");
     this.#putOrphan = sql.prepare(
       `INSERT OR REPLACE INTO orphans (hash, vector, pseudo_tokens)
-       SELECT n.hash, v.vector, n.pseudo_tokens FROM nodes n, vectors v WHERE n.id = ? AND v.rowid = ?`,
+       SELECT n.hash, v.vector, n.pseudo_tokens FROM nodes n JOIN vectors v ON v.id = n.id WHERE n.id = ?`,
     );
     this.#markStale = sql.prepare("INSERT OR IGNORE INTO stale (path) VALUES (?)");
     this.#clearStale = sql.prepare("DELETE FROM stale WHERE path = ?");
@@ -94,32 +95,34 @@ export class Writes {
     this.#sql
       .prepare("DELETE FROM orphans WHERE id <= (SELECT id FROM orphans ORDER BY id DESC LIMIT 1 OFFSET ?)")
       .run(keep);
-    this.#vectors.compact();
+    this.#tables.sketches.tidy();
     this.#sql.exec("PRAGMA incremental_vacuum");
   }
 
   #insertChunk(path: string, { chunk, hash, vector, pseudoTokens }: ChunkWrite): void {
     const { start, end, startLine, endLine, text, features } = chunk;
-    const identifiers = identifiersIn(text).join(" ");
+    const names = namesIn(text);
     const id = this.#insertNode(
-      ["chunk", path, null, start, end, startLine, endLine, text, JSON.stringify(features), identifiers, hash],
+      ["chunk", path, null, start, end, startLine, endLine, text, JSON.stringify(features), names.join(" "), hash],
       pseudoTokens,
     );
-    this.#vectors.insert(id, vector);
+    this.#tables.vectors.insert(id, vector, "chunk", names.length);
+    this.#tables.postings.insert(id, names);
     this.#putWords.run(id, wordsIn(text));
   }
 
   #moveChunk(id: number, { chunk, isFresh, vector, pseudoTokens }: ChunkWrite): void {
     this.#move.run(chunk.start, chunk.end, chunk.startLine, chunk.endLine, JSON.stringify(chunk.features), id);
     if (!isFresh) return;
-    this.#vectors.replace(id, vector);
+    this.#tables.vectors.replace(id, vector);
     this.#project.run(toBlob(pseudoTokens), id);
   }
 
   #removeChunk(id: number): void {
-    this.#putOrphan.run(id, BigInt(id));
+    this.#putOrphan.run(id);
     this.#dropWords.run(id);
-    this.#vectors.remove(id);
+    this.#tables.postings.remove(id);
+    this.#tables.vectors.remove(id);
     this.#dropNode.run(id);
   }
 
@@ -127,12 +130,12 @@ export class Writes {
     const startLine = endLine === 0 ? 0 : 1;
     const folder = folderOf(path) ?? null;
     const id = this.#insertNode([level, path, folder, 0, end, startLine, endLine, "", null, null, null], pseudoTokens);
-    this.#vectors.insert(id, vector);
+    this.#tables.vectors.insert(id, vector, level, 0);
   }
 
   #removeFused(path: string, level: ParentWrite["level"]): void {
     for (const { id } of this.#fusedAt.all(path, LEVEL_NUMBERS[level]) as { id: number }[]) {
-      this.#vectors.remove(id);
+      this.#tables.vectors.remove(id);
       this.#dropNode.run(id);
     }
   }

@@ -36,6 +36,8 @@ const PROMPT: Prompt = {
     "class Return:\n    def __init__(self, inventory: Inventory) -> None:\n        self.inventory = inventory\n        self.total = \n",
 };
 
+const WANTED = { k: 3, levels: ["chunk", "file", "directory", "repository"] } as const;
+
 async function load(names: readonly string[]): Promise<ReadonlyMap<string, Retriever>> {
   return (await loadRetrievers(names, { store, models: fixture.engine.models })).retrievers;
 }
@@ -43,7 +45,7 @@ async function load(names: readonly string[]): Promise<ReadonlyMap<string, Retri
 describe.each(NAMES)("%s", (name) => {
   it("proposes existing nodes, best first, at most k", async () => {
     const retriever = (await load([name])).get(name);
-    const found = (await retriever?.retrieve(PROMPT, 3)) ?? [];
+    const found = (await retriever?.retrieve(PROMPT, WANTED)) ?? [];
     expect(found.length).toBeGreaterThan(0);
     expect(found.length).toBeLessThanOrEqual(3);
     expect(store.nodes(found.map(({ id }) => id))).toHaveLength(found.length);
@@ -52,13 +54,13 @@ describe.each(NAMES)("%s", (name) => {
 
   it("has nothing to say about nothing", async () => {
     const retriever = (await load([name])).get(name);
-    expect(await retriever?.retrieve({ ...PROMPT, query: " \n " }, 3)).toEqual([]);
+    expect(await retriever?.retrieve({ ...PROMPT, query: " \n " }, WANTED)).toEqual([]);
   });
 
   it("takes any text as a query", async () => {
     const retriever = (await load([name])).get(name);
     for (const query of ['" OR * NEAR(', "'; DROP TABLE nodes; --", "😀 日本 𝒳", "x".repeat(20_000), "a AND NOT b^2"]) {
-      expect(await retriever?.retrieve({ ...PROMPT, query }, 3)).toBeInstanceOf(Array);
+      expect(await retriever?.retrieve({ ...PROMPT, query }, WANTED)).toBeInstanceOf(Array);
     }
   });
 });
