@@ -10,7 +10,11 @@ import { type Engine, startEngine, type Workspace } from "./engine.ts";
 import { EngineError, errnoOf, messageOf, type Problem } from "./errors.ts";
 import { drawTasks, type EvalReport, evaluate, readTasks } from "./evaluate.ts";
 import { explain } from "./explain.ts";
+import type { IndexProgress } from "./indexing/indexer.ts";
 import { type Installation, storeDirOf } from "./installation.ts";
+import { progressText } from "./progressText.ts";
+
+const PROGRESS_PAUSE_MS = 100;
 
 interface StoreAndPack {
   readonly store?: string;
@@ -100,10 +104,14 @@ export async function indexCommand(
 }
 
 /** On a terminal one line that is rewritten; nothing where the output is kept. */
-function progressLine(): (progress: { filesDone: number; filesTotal: number }) => void {
+function progressLine(): (progress: IndexProgress) => void {
   if (!process.stderr.isTTY) return () => {};
-  return ({ filesDone, filesTotal }) => {
-    process.stderr.write(`\r${filesDone} / ${filesTotal} files${filesDone === filesTotal ? "\n" : ""}`);
+  let shownAt = 0;
+  return (progress) => {
+    const isDone = progress.filesDone === progress.filesTotal;
+    if (!isDone && performance.now() - shownAt < PROGRESS_PAUSE_MS) return;
+    shownAt = performance.now();
+    process.stderr.write(`\r\x1b[K${progressText(progress)}${isDone ? "\n" : ""}`);
   };
 }
 

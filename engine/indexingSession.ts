@@ -207,7 +207,7 @@ export class IndexingSession {
     const reports = await folders.indexAll({ force: isForced, signal }, (percent, progress) => {
       if (performance.now() - shownAt < PROGRESS_PAUSE_MS) return;
       shownAt = performance.now();
-      const indexing = { ...progress, filesPerSecond: 0, secondsLeft: null };
+      const indexing = { ...progress, secondsLeft: progress.secondsLeft ?? null };
       const message = progressText(indexing);
       shown?.report(percent, message);
       this.#session.show({ state: "indexing", message, percent, indexing });

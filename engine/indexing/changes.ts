@@ -52,25 +52,33 @@ export async function* readChanged(
     readonly isForced: boolean;
     readonly signal: AbortSignal | undefined;
   },
-  onFile: (path: string) => void,
+  /** Called for each file that is left as it is stored, or left out. */
+  onSame: (path: string) => void,
 ): AsyncGenerator<ChangedFile> {
   const { store, tally, maxFileBytes, isForced, signal } = how;
   const stored = store.files();
   for (const scanned of files) {
     signal?.throwIfAborted();
     const { path, size, mtimeMs } = scanned;
-    onFile(path);
     const before = stored.get(path);
-    if (!isForced && before?.size === size && before.mtimeMs === mtimeMs) continue;
+    if (!isForced && before?.size === size && before.mtimeMs === mtimeMs) {
+      onSame(path);
+      continue;
+    }
     const read = await readSource(scanned, maxFileBytes);
     if ("skipped" in read) {
       tally.skip(read.skipped);
       if (before !== undefined && isUnwanted(read.skipped)) store.removeFile(path);
+      onSame(path);
       continue;
     }
     const write = { path, hash: hashOf(read.file.text), size: read.size, mtimeMs: read.mtimeMs };
-    if (!isForced && before?.hash === write.hash) store.touchFile(path, write);
-    else yield { source: read.file, write };
+    if (isForced || before?.hash !== write.hash) {
+      yield { source: read.file, write };
+      continue;
+    }
+    store.touchFile(path, write);
+    onSame(path);
   }
 }
 

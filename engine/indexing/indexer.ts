@@ -11,10 +11,13 @@ import { type ChunkedFile, chunkAhead } from "./chunkAhead.ts";
 import type { Chunker } from "./chunker.ts";
 import { embed, hashOf } from "./embed.ts";
 import { Fuser } from "./fuse.ts";
+import { type IndexProgress, Pace } from "./pace.ts";
 import { projectFiles } from "./project.ts";
 import { type IndexReport, Tally } from "./tally.ts";
+import { createTurns, Overtaken } from "./turns.ts";
 import { createWanted } from "./wanted.ts";
 
+export type { IndexProgress } from "./pace.ts";
 export type { IndexReport } from "./tally.ts";
 
 export interface IndexerOptions {
@@ -32,12 +35,6 @@ export interface IndexOptions {
   readonly force?: boolean;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: IndexProgress) => void;
-}
-
-export interface IndexProgress {
-  readonly filesDone: number;
-  readonly filesTotal: number;
-  readonly currentPath: string;
 }
 
 export interface Changes {
@@ -67,32 +64,34 @@ export function createIndexer(options: IndexerOptions): Indexer {
   const fuser = new Fuser(models, options.branching);
   const maxFileBytes = settings["index.maxFileKiB"] * 1024;
   const exclude = settings["index.exclude"];
+  const passes = createTurns();
+  const steps = createTurns();
+  /** Paths that an update took in while a pass was under way: what the pass read of them may be older. */
+  const overtaken = new Overtaken();
   let isWanted = createWanted(root, settings, chunker);
   let updates = 0;
-  let last: Promise<unknown> = Promise.resolve();
-
-  /** One pass or update after another: each starts from what the one before stored. */
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const turn = last.then(work, work);
-    last = turn.catch(() => {});
-    return turn;
-  };
 
   const index = async ({ force: isForced = false, signal, onProgress }: IndexOptions): Promise<IndexReport> => {
     const tally = new Tally();
     if (store.readOnly) return tally.report(store.stats());
+    overtaken.clear();
     isWanted = createWanted(root, settings, chunker);
     const supports = (path: string) => chunker.supports(path);
     const found = await findFiles({ root, exclude, maxFileBytes, supports }, tally, signal);
-    const filesTotal = found.files.length;
-    let filesDone = 0;
-    const onFile = (currentPath: string) => onProgress?.({ filesDone: filesDone++, filesTotal, currentPath });
-    const changed = readChanged(found.files, { store, tally, maxFileBytes, isForced, signal }, onFile);
-    for await (const batch of chunkAhead(changed, chunker, signal)) await ingest(batch, tally, isForced, signal);
-    for (const path of findGone(found, store.files().keys())) store.removeFile(path);
-    tally.fused += await fuseAncestors(store, fuser, models, signal);
-    store.tidy(isForced ? 0 : KEPT_VECTORS);
-    onProgress?.({ filesDone: filesTotal, filesTotal, currentPath: "" });
+    const pace = new Pace(found.files.length, onProgress);
+    const onSame = (path: string) => pace.done(path);
+    const changed = readChanged(found.files, { store, tally, maxFileBytes, isForced, signal }, onSame);
+    for await (const batch of chunkAhead(changed, chunker, signal)) {
+      const isNewest = ({ source }: ChunkedFile) => overtaken.isFree(source.path);
+      await steps(() => ingest(batch.filter(isNewest), tally, isForced, signal));
+      for (const { source } of batch) pace.done(source.path);
+    }
+    await steps(async () => {
+      for (const path of findGone(found, store.files().keys()).filter(overtaken.isFree)) store.removeFile(path);
+      tally.fused += await fuseAncestors(store, fuser, models, signal);
+      store.tidy(isForced ? 0 : KEPT_VECTORS);
+    });
+    pace.end();
     return tally.report(store.stats());
   };
 
@@ -103,6 +102,7 @@ export function createIndexer(options: IndexerOptions): Indexer {
       isWanted(source) ? "wanted" : "unwanted",
     );
     const gone = [...removed, ...unwanted.map(({ path }) => path)];
+    overtaken.add([...gone, ...wanted.map(({ path }) => path)]);
     for (const path of gone.flatMap((path) => store.filesAt(path))) store.removeFile(path);
     const other = wanted
       .map((source) => ({ source, write: { path: source.path, hash: hashOf(source.text), size: -1, mtimeMs: -1 } }))
@@ -126,7 +126,7 @@ export function createIndexer(options: IndexerOptions): Indexer {
   };
 
   return {
-    index: (how = {}) => inTurn(() => index(how)),
-    update: (changes, signal) => inTurn(() => update(changes, signal)),
+    index: (how = {}) => passes(() => index(how)),
+    update: (changes, signal) => steps(() => update(changes, signal)),
   };
 }

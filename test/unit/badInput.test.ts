@@ -80,8 +80,8 @@ test("a file deleted between scan and read is counted, and the rest goes on", as
     "c.py": functions(1, "c"),
   });
   const report = await indexer.index({
-    onProgress: ({ currentPath }) => {
-      if (currentPath === "a.py") rmSync(join(root, "b.py"));
+    onProgress: ({ filesDone }) => {
+      if (filesDone === 0) rmSync(join(root, "b.py"));
     },
   });
   expect(report).toMatchObject({ files: 2, skipped: { vanished: 1 } });

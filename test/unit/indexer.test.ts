@@ -2,7 +2,8 @@ import { readdirSync, readFileSync, renameSync, rmSync, utimesSync } from "node:
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import type { Level, Vector } from "../../engine/domain.ts";
-import { createIndexer } from "../../engine/indexing/indexer.ts";
+import type { Chunker } from "../../engine/indexing/chunker.ts";
+import { createIndexer, type IndexProgress } from "../../engine/indexing/indexer.ts";
 import type { Store } from "../../engine/store/store.ts";
 import {
   type Bench,
@@ -121,12 +122,12 @@ describe("a first pass", () => {
 
   test("tells how far it is", async () => {
     const { indexer } = await bench(TREE);
-    const seen: [number, number, string][] = [];
-    await indexer.index({
-      onProgress: ({ filesDone, filesTotal, currentPath }) => seen.push([filesDone, filesTotal, currentPath]),
-    });
-    expect(seen[0]).toEqual([0, 5, "main.py"]);
-    expect(seen.at(-1)).toEqual([5, 5, ""]);
+    const seen: IndexProgress[] = [];
+    await indexer.index({ onProgress: (progress) => seen.push(progress) });
+    expect(seen[0]).toMatchObject({ filesDone: 0, filesTotal: 5, currentPath: "" });
+    expect(seen[1]).toMatchObject({ filesDone: 1, filesTotal: 5, currentPath: "main.py" });
+    expect(seen.at(-1)).toMatchObject({ filesDone: 5, filesTotal: 5, currentPath: "", secondsLeft: 0 });
+    expect(seen.map(({ filesDone }) => filesDone)).toEqual([0, 1, 2, 3, 4, 5, 5]);
   });
 
   test("a text that comes twice is read once", async () => {
@@ -278,6 +279,31 @@ describe("a pass that is cut off", () => {
     await expect(indexer.index({ signal: AbortSignal.abort(new Error("no")) })).rejects.toThrow("no");
     expect(store.stats().files).toBe(0);
   });
+});
+
+test("an update goes between two batches of a pass, and what the pass read before is not taken for newer", async () => {
+  const files = Object.fromEntries(Array.from({ length: 90 }, (_, n) => [`p/f${n}.py`, functions(2, `m${n}`)]));
+  const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+  const direct = await directChunker();
+  const chunker: Chunker = {
+    ...direct,
+    chunk: async (file, signal) => {
+      if (file.path === "p/f80.py") await held;
+      return direct.chunk(file, signal);
+    },
+  };
+  const { indexer, store } = await bench(files, { chunker });
+  const pass = indexer.index();
+  while (store.stats().files === 0) await new Promise(setImmediate);
+  await indexer.update({ changed: [{ path: "p/f89.py", text: "new = 1\n" }], removed: ["p/f88.py"] });
+  expect(store.stats().files).toBeLessThan(80);
+  expect(store.nodeAt("p/f89.py", "chunk")?.text).toBe("new = 1");
+  letGo();
+  expect((await pass).files).toBe(89);
+  expect(store.nodeAt("p/f89.py", "chunk")?.text).toBe("new = 1");
+  expect(store.nodeAt("p/f88.py", "chunk")).toBeUndefined();
+  // The next pass goes by the disk again.
+  expect((await indexer.index()).files).toBe(90);
 });
 
 test("a store that another process writes is left alone", async () => {
