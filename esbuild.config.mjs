@@ -19,6 +19,7 @@ const engineEntries = {
   bench: "bench/bench.ts",
   inferWorker: "engine/infer/inferWorker.ts",
   chunkWorker: "engine/indexing/chunkWorker.ts",
+  probeProcess: "engine/infer/probeProcess.ts",
 };
 
 await rm(OUT, { recursive: true, force: true });

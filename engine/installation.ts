@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 
 export interface Installation {
   readonly packsDir: string;
-  readonly workers: { readonly inference: URL; readonly chunker: URL };
+  readonly workers: { readonly inference: URL; readonly chunker: URL; readonly probe: URL };
 }
 
 /** `entry` is the `import.meta.url` of `main` or `cli`; both lie one level below the installation's root. */
@@ -16,6 +16,7 @@ export function installationOf(entry: string): Installation {
     workers: {
       inference: new URL(isSource ? "./infer/inferWorker.ts" : "./inferWorker.js", entry),
       chunker: new URL(isSource ? "./indexing/chunkWorker.ts" : "./chunkWorker.js", entry),
+      probe: new URL(isSource ? "./infer/probeProcess.ts" : "./probeProcess.js", entry),
     },
   };
 }

@@ -1,7 +1,8 @@
 // Keys and values of what the reader has read. Owned here and not by the runtime, so that a run returns only its new rows
 // and the cache can be rewound to any common prefix for free.
 import type { ReaderInput } from "../domain.ts";
-import type { Tensor } from "./session.ts";
+import { ReadPrefix } from "./readPrefix.ts";
+import type { Session, Tensor } from "./session.ts";
 
 /** Capacity grows in steps of this many positions: one reallocation in 256 tokens, at most 255 wasted rows. */
 const STEP = 256;
@@ -13,41 +14,62 @@ export interface KvShape {
   readonly readerDim: number;
 }
 
-export class KvCache {
+/** Keys and values of what was read, wherever they lie. */
+export interface KeyValues {
+  /** Positions read so far, pseudo-tokens included. */
+  readonly length: number;
+  /** See `ReadPrefix`. */
+  rewindTo(input: ReaderInput): number;
+  /** One run over `count` more positions, `tokens` the ones among them; answers what the graph gives beside keys and values. */
+  run(
+    session: Session,
+    feeds: Readonly<Record<string, Tensor>>,
+    count: number,
+    tokens: readonly number[],
+  ): Promise<Readonly<Record<string, Tensor>>>;
+  close(): void;
+}
+
+export class KvCache implements KeyValues {
   readonly #shape: KvShape;
+  readonly #read: ReadPrefix;
   /** Per layer [keys, values], each `[kvHeads, capacity, headDim]`. */
   #rows: [Float32Array, Float32Array][];
   #capacity = 0;
-  #length = 0;
-  #pseudoTokens: Float32Array = new Float32Array(0);
-  #tokens: number[] = [];
 
   constructor(shape: KvShape) {
     this.#shape = shape;
+    this.#read = new ReadPrefix(shape.readerDim);
     this.#rows = Array.from({ length: shape.layers }, () => [new Float32Array(0), new Float32Array(0)]);
   }
 
-  /** Positions read so far, pseudo-tokens included. */
   get length(): number {
-    return this.#length;
+    return this.#read.length;
   }
 
-  /**
-   * Forgets everything after the longest prefix shared with `input`, and always the input's last position, whose logits
-   * the caller needs. Returns the number of positions kept.
-   */
   rewindTo(input: ReaderInput): number {
-    const total = input.pseudoTokens.length / this.#shape.readerDim + input.tokens.length;
-    const shared = Math.min(this.#sharedWith(input), total - 1);
-    this.#length = shared;
-    this.#pseudoTokens = input.pseudoTokens.slice();
-    this.#tokens = Array.from(input.tokens.subarray(0, Math.max(0, shared - this.#pseudoRows())));
-    return shared;
+    return this.#read.rewindTo(input);
+  }
+
+  async run(
+    session: Session,
+    feeds: Readonly<Record<string, Tensor>>,
+    count: number,
+    tokens: readonly number[],
+  ): Promise<Readonly<Record<string, Tensor>>> {
+    this.reserve(count);
+    const results = await session.run({ ...feeds, ...this.past() });
+    this.append(results, count, tokens);
+    return results;
+  }
+
+  close(): void {
+    this.#rows = [];
   }
 
   /** Room for `extra` more positions. */
   reserve(extra: number): void {
-    const needed = this.#length + extra;
+    const needed = this.length + extra;
     if (needed <= this.#capacity) return;
     const capacity = Math.ceil(needed / STEP) * STEP;
     this.#rows = this.#rows.map(([keys, values]) => [this.#moved(keys, capacity), this.#moved(values, capacity)]);
@@ -73,29 +95,7 @@ export class KvCache {
       this.#write(keys, present[`present.${layer}.key`]?.data as Float32Array, count);
       this.#write(values, present[`present.${layer}.value`]?.data as Float32Array, count);
     });
-    this.#length += count;
-    this.#tokens.push(...tokens);
-  }
-
-  #pseudoRows(): number {
-    return this.#pseudoTokens.length / this.#shape.readerDim;
-  }
-
-  #sharedWith(input: ReaderInput): number {
-    const { readerDim } = this.#shape;
-    const rows = Math.min(this.#pseudoTokens.length, input.pseudoTokens.length);
-    let same = 0;
-    while (same < rows && this.#pseudoTokens[same] === input.pseudoTokens[same]) same += 1;
-    const areEqual = same === this.#pseudoTokens.length && same === input.pseudoTokens.length;
-    if (!areEqual) return Math.min(Math.floor(same / readerDim), this.#length);
-    let tokens = 0;
-    while (
-      tokens < this.#tokens.length &&
-      tokens < input.tokens.length &&
-      this.#tokens[tokens] === input.tokens[tokens]
-    )
-      tokens += 1;
-    return Math.min(this.#pseudoRows() + tokens, this.#length);
+    this.#read.extend(count, tokens);
   }
 
   #moved(old: Float32Array, capacity: number): Float32Array {
@@ -103,7 +103,7 @@ export class KvCache {
     const grown = new Float32Array(kvHeads * capacity * headDim);
     for (let head = 0; head < kvHeads; head += 1) {
       const from = head * this.#capacity * headDim;
-      grown.set(old.subarray(from, from + this.#length * headDim), head * capacity * headDim);
+      grown.set(old.subarray(from, from + this.length * headDim), head * capacity * headDim);
     }
     return grown;
   }
@@ -111,7 +111,7 @@ export class KvCache {
   #write(target: Float32Array, rows: Float32Array, count: number): void {
     const { kvHeads, headDim } = this.#shape;
     for (let head = 0; head < kvHeads; head += 1) {
-      const at = (head * this.#capacity + this.#length) * headDim;
+      const at = (head * this.#capacity + this.length) * headDim;
       target.set(rows.subarray(head * count * headDim, (head + 1) * count * headDim), at);
     }
   }

@@ -1,13 +1,21 @@
 // What a file under providers/ exports as `provider`; the file's name is its registration.
 import { isMissingModule } from "../errors.ts";
+
 /** One execution provider of the runtime. */
 export interface Provider {
   readonly name: string;
-  /** The runtime's list for one session; the provider itself first, what it leaves over to the CPU. */
-  executionProviders(): string[];
+  /** The runtime's own word for it, with its options; undefined for the CPU, which every session has last. */
+  readonly native: string | { readonly name: string; readonly [option: string]: string | number | boolean } | undefined;
+  /** Where a session can leave its outputs for its next run: only WebGPU's can stay where they were made. */
+  readonly outputs: "host" | "device";
+  /** Session options without which the provider refuses. */
+  readonly sessionOptions?: { readonly enableMemPattern?: boolean };
 }
 
 const NAME = /^[a-z][a-zA-Z0-9]*$/;
+
+/** The providers `auto` may choose from, in the order in which they are asked. */
+export const ACCELERATORS = ["cuda", "directml", "coreml", "webgpu"] as const;
 
 /** The provider of that name, or undefined when this build has none. */
 export async function loadProvider(name: string): Promise<Provider | undefined> {

@@ -1,10 +1,12 @@
 // Reader: pseudo-tokens and tokens -> new tokens, greedily, with a key-value cache kept between requests.
 import { join } from "node:path";
 import type { ReaderInput } from "../domain.ts";
-import type { Problem } from "../errors.ts";
+import { EngineError, type Problem } from "../errors.ts";
 import type { PackManifest } from "../pack/pack.ts";
 import { choose } from "./choice.ts";
-import { KvCache } from "./kvCache.ts";
+import { deviceGraph } from "./deviceGraph.ts";
+import { DeviceKvCache } from "./deviceKvCache.ts";
+import { type KeyValues, KvCache } from "./kvCache.ts";
 import type { GenerateOptions, Generation } from "./models.ts";
 import type { Runtime } from "./runtime.ts";
 import { openSession, type Session, type Slot } from "./session.ts";
@@ -42,15 +44,13 @@ export async function openReader(
   const { embed, reader: shape } = pack.manifest;
   const embedding = await openSession(join(pack.dir, embed.file), {
     ...runtime,
+    // A look-up in a table: the way to a device and back would take longer.
+    providers: runtime.providers.slice(-1),
     inputs: [{ name: "input_ids", type: "int64", dims: [1, "T"] }],
     outputs: [{ name: "inputs_embeds", type: "float32", dims: [1, "T", shape.readerDim] }],
   });
-  const decoder = await openSession(join(pack.dir, shape.file), {
-    ...runtime,
-    inputs: inputsOf(shape),
-    outputs: outputsOf(shape),
-  });
-  const cache = new KvCache(shape);
+  const decoder = await openDecoder(join(pack.dir, shape.file), shape, runtime);
+  const cache = decoder.cache;
 
   const generate: Reader["generate"] = async (input, options, vocabulary, isCancelled) => {
     const started = performance.now();
@@ -109,6 +109,7 @@ export async function openReader(
     reader: {
       generate,
       close: async () => {
+        cache.close();
         await embedding.session.close();
         await decoder.session.close();
       },
@@ -119,25 +120,55 @@ export async function openReader(
 
 type ReaderShape = PackManifest["reader"];
 
+/** Where the first provider that takes the graph can keep keys and values, they stay there. */
+async function openDecoder(
+  file: string,
+  shape: ReaderShape,
+  runtime: Runtime,
+): Promise<{ session: Session; cache: KeyValues; problems: Problem[] }> {
+  const problems: Problem[] = [];
+  const slots = { inputs: inputsOf(shape), outputs: outputsOf(shape) };
+  const [first, ...rest] = runtime.providers;
+  if (first?.outputs === "device") {
+    try {
+      const keptOnDevice = slots.outputs.map(({ name }) => name).filter((name) => name.startsWith("present."));
+      const { session } = await openSession(await deviceGraph(file, shape), {
+        ...runtime,
+        providers: [first],
+        ...slots,
+        keptOnDevice,
+      });
+      return { session, cache: new DeviceKvCache(shape), problems };
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.code !== "PROVIDER_FAILED") throw error;
+      problems.push({ code: "PROVIDER_FELL_BACK", detail: error.message });
+    }
+  }
+  const { session, problems: more } = await openSession(file, {
+    ...runtime,
+    providers: problems.length === 0 ? runtime.providers : rest,
+    ...slots,
+  });
+  return { session, cache: new KvCache(shape), problems: [...problems, ...more] };
+}
+
 /** One run: appends `rows` `[T, readerDim]` to the cache, answers the last position's logits `[vocabSize]`. */
 async function forward(
   session: Session,
-  cache: KvCache,
+  cache: KeyValues,
   shape: ReaderShape,
   rows: Float32Array,
   ids: readonly number[],
 ): Promise<Float32Array> {
   const count = rows.length / shape.readerDim;
   const total = cache.length + count;
-  cache.reserve(count);
-  const { logits, ...present } = await session.run({
+  const feeds = {
     inputs_embeds: { data: rows, dims: [1, count, shape.readerDim] },
-    ...cache.past(),
     seqlens_k: { data: Int32Array.of(total - 1), dims: [1] },
     total_sequence_length: { data: Int32Array.of(total), dims: [] },
     logit_rows: { data: BigInt64Array.of(BigInt(count - 1)), dims: [1] },
-  });
-  cache.append(present, count, ids);
+  };
+  const { logits } = await cache.run(session, feeds, count, ids);
   return logits?.data as Float32Array;
 }
 

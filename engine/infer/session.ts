@@ -1,5 +1,5 @@
 // The only importer of onnxruntime-node: build a session with provider fallback, check names and shapes, run.
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import ort from "onnxruntime-node";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
 import type { Provider } from "./provider.ts";
@@ -10,6 +10,20 @@ export type TensorNumbers = Float32Array | Int32Array | BigInt64Array;
 export interface Tensor<T extends TensorNumbers = TensorNumbers> {
   readonly data: T;
   readonly dims: readonly number[];
+}
+
+/** A result that stays where the provider made it. Its numbers cannot be read; it can be an input of the same session. */
+export interface DeviceTensor {
+  readonly native: unknown;
+  readonly dims: readonly number[];
+  dispose(): void;
+}
+
+/** A graph that is no file of its own. */
+export interface GraphBytes {
+  readonly bytes: Uint8Array;
+  /** The file it comes from; large constants lie beside it. */
+  readonly file: string;
 }
 
 /** One expected input or output: dims are numbers where fixed, strings where free. */
@@ -24,6 +38,11 @@ export interface Session {
   readonly provider: string;
   /** Blocks the thread it is called on until done; onnxruntime-node has no asynchronous run. */
   run(feeds: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>>;
+  /** The same, with the outputs of `keptOnDevice` apart; whoever gets them disposes of them. */
+  runOnDevice(feeds: Readonly<Record<string, Tensor | DeviceTensor>>): Promise<{
+    readonly results: Readonly<Record<string, Tensor>>;
+    readonly kept: Readonly<Record<string, DeviceTensor>>;
+  }>;
   close(): Promise<void>;
 }
 
@@ -33,24 +52,22 @@ export interface SessionOptions {
   readonly threads: number;
   readonly inputs: readonly Slot[];
   readonly outputs: readonly Slot[];
+  /** Outputs left on the device, where the provider can. */
+  readonly keptOnDevice?: readonly string[];
+  /** Nothing may be left over to the CPU: the provider runs every node, or the session fails. */
+  readonly isStrict?: boolean;
 }
 
 /** Throws `PACK_INCOMPATIBLE` when the graph is not what the manifest says, `PROVIDER_FAILED` when none takes it. */
 export async function openSession(
-  file: string,
+  source: string | GraphBytes,
   options: SessionOptions,
 ): Promise<{ session: Session; problems: Problem[] }> {
   const problems: Problem[] = [];
+  const file = typeof source === "string" ? source : source.file;
   for (const provider of options.providers) {
     try {
-      const native = await ort.InferenceSession.create(file, {
-        executionProviders: provider.executionProviders(),
-        intraOpNumThreads: options.threads,
-        interOpNumThreads: 1,
-        // Spinning threads would take a core from the editor between two tokens.
-        extra: { session: { intra_op: { allow_spinning: "0" } } },
-        logSeverityLevel: 3,
-      });
+      const native = await createNative(source, provider, options);
       checkGraph(basename(file), native, options);
       return { session: wrap(native, provider.name), problems };
     } catch (error) {
@@ -64,23 +81,71 @@ export async function openSession(
   throw new EngineError("PROVIDER_FAILED", problems.map((problem) => problem.detail).join("; "));
 }
 
+function createNative(
+  source: string | GraphBytes,
+  provider: Provider,
+  options: SessionOptions,
+): Promise<ort.InferenceSession> {
+  const { keptOnDevice = [], isStrict = false } = options;
+  const own = provider.native === undefined ? [] : [provider.native];
+  // For some names that it does not know the runtime computes on the CPU and says nothing.
+  const known = ort.listSupportedBackends().map(({ name }) => name);
+  for (const native of own) {
+    const name = typeof native === "string" ? native : native.name;
+    if (!known.includes(name)) return Promise.reject(new Error("the runtime for this system was built without it"));
+  }
+  const isKept = provider.outputs === "device" && keptOnDevice.length > 0;
+  const native: ort.InferenceSession.SessionOptions = {
+    executionProviders: isStrict && own.length > 0 ? own : [...own, "cpu"],
+    intraOpNumThreads: options.threads,
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+    ...provider.sessionOptions,
+    ...(isKept
+      ? {
+          preferredOutputLocation: Object.fromEntries(
+            options.outputs.map(({ name }) => [name, keptOnDevice.includes(name) ? "gpu-buffer" : "cpu"] as const),
+          ),
+        }
+      : {}),
+    extra: {
+      session: {
+        // Spinning threads would take a core from the editor between two tokens.
+        intra_op: { allow_spinning: "0" },
+        ...(isStrict && own.length > 0 ? { disable_cpu_ep_fallback: "1" } : {}),
+        ...(typeof source === "string" ? {} : { model_external_initializers_file_folder_path: dirname(source.file) }),
+      },
+    },
+  };
+  return typeof source === "string"
+    ? ort.InferenceSession.create(source, native)
+    : ort.InferenceSession.create(source.bytes, native);
+}
+
 function wrap(native: ort.InferenceSession, provider: string): Session {
+  const run = async (feeds: Readonly<Record<string, Tensor | DeviceTensor>>) => {
+    const wanted: Record<string, ort.Tensor> = {};
+    for (const [name, tensor] of Object.entries(feeds)) wanted[name] = toNative(tensor);
+    const results: Record<string, Tensor> = {};
+    const kept: Record<string, DeviceTensor> = {};
+    for (const [name, value] of Object.entries(await native.run(wanted))) {
+      // Reading a tensor on the device would end the process: the binding throws where nothing can catch it.
+      if (value.location === "gpu-buffer")
+        kept[name] = { native: value, dims: value.dims, dispose: () => value.dispose() };
+      else results[name] = { data: value.data as TensorNumbers, dims: value.dims };
+    }
+    return { results, kept };
+  };
   return {
     provider,
-    run: async (feeds) => {
-      const wanted: Record<string, ort.Tensor> = {};
-      for (const [name, tensor] of Object.entries(feeds)) wanted[name] = toNative(tensor);
-      const results: Record<string, Tensor> = {};
-      for (const [name, value] of Object.entries(await native.run(wanted))) {
-        results[name] = { data: value.data as TensorNumbers, dims: value.dims };
-      }
-      return results;
-    },
+    run: async (feeds) => (await run(feeds)).results,
+    runOnDevice: run,
     close: () => native.release(),
   };
 }
 
-function toNative(tensor: Tensor): ort.Tensor {
+function toNative(tensor: Tensor | DeviceTensor): ort.Tensor {
+  if ("native" in tensor) return tensor.native as ort.Tensor;
   const { data, dims } = tensor;
   if (data instanceof Float32Array) return new ort.Tensor("float32", data, dims);
   if (data instanceof Int32Array) return new ort.Tensor("int32", data, dims);

@@ -1,8 +1,12 @@
 // Every file under infer/providers/ keeps the same promises.
 import { readdirSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { chooseProviders, probeApart } from "../../engine/infer/chooseProviders.ts";
+import { probeProvider } from "../../engine/infer/probe.ts";
 import { loadProvider } from "../../engine/infer/provider.ts";
 import { openRuntime } from "../../engine/infer/runtime.ts";
 import { openSession } from "../../engine/infer/session.ts";
@@ -11,20 +15,73 @@ import { findPack, openPack } from "../../engine/pack/pack.ts";
 const FOLDER = fileURLToPath(new URL("../../engine/infer/providers", import.meta.url));
 const PACKS = fileURLToPath(new URL("../../packs", import.meta.url));
 const NAMES = readdirSync(FOLDER).map((file) => file.replace(/\.ts$/, ""));
+const probeUrl = new URL("../../engine/infer/probeProcess.ts", import.meta.url);
+const crashing = new URL("../fixtures/crashingProbe.mjs", import.meta.url);
+const silent = new URL("../fixtures/silentProbe.mjs", import.meta.url);
+
+let cacheDir: string;
+beforeAll(async () => {
+  cacheDir = await mkdtemp(join(tmpdir(), "precis-providers-"));
+});
+afterAll(() => rm(cacheDir, { recursive: true, force: true }));
 
 describe.each(NAMES)("%s", (name) => {
-  it("is registered under its file's name and runs a graph, or the CPU takes over and says so", async () => {
+  it("is registered under its file's name, and says in a process of its own what it runs or why it cannot", async () => {
     expect((await loadProvider(name))?.name).toBe(name);
+    const probe = await probeApart(name, { probeUrl });
+    expect(probe.provider).toBe(name);
+    if (probe.runs.length > 0) expect(probe.detail).toMatch(/^runs the reader's operators: float/);
+    else expect(probe.detail).not.toMatch(/^(runs|it ended|no answer)|probe\.onnx/);
+  });
+
+  it("runs a graph of the pack, or the CPU takes over and says so", async () => {
+    const { providers } = await chooseProviders([name], { probeUrl });
     const pack = await openPack(await findPack("auto", PACKS));
+    // Without an adapter the provider is tried all the same, to see the second net; with one it must work.
     const { runtime } = await openRuntime([name], 1);
     const { vectorDim, perNode, readerDim, file } = pack.manifest.projector;
     const { session, problems } = await openSession(join(pack.dir, file), { ...runtime, inputs: [], outputs: [] });
-    expect(session.provider === name ? problems.length === 0 : problems[0]?.code === "PROVIDER_FELL_BACK").toBe(true);
+    expect(session.provider).toBe(providers.includes(name) ? name : "cpu");
+    if (session.provider === name) expect(problems).toEqual([]);
+    else expect(problems).toMatchObject([{ code: "PROVIDER_FELL_BACK", detail: expect.stringContaining(name) }]);
     const { pseudo_tokens } = await session.run({
       vectors: { data: new Float32Array(vectorDim).fill(0.1), dims: [1, vectorDim] },
     });
     expect(pseudo_tokens?.dims).toEqual([1, perNode, readerDim]);
     await session.close();
+  });
+});
+
+it("the CPU runs every kind of graph to the numbers of plain arithmetic", async () => {
+  const cpu = await loadProvider("cpu");
+  if (cpu === undefined) throw new Error("no CPU");
+  expect((await probeProvider(cpu)).runs).toHaveLength(4);
+});
+
+describe("the choice", () => {
+  it("asks in order, keeps what answers, gives the reason for the rest, and ends with the CPU", async () => {
+    const { providers, problems } = await chooseProviders(["abacus", "cpu", "webgpu"], { probeUrl, cacheDir });
+    expect(providers).toEqual(["cpu"]);
+    expect(problems).toMatchObject([{ code: "PROVIDER_FELL_BACK", detail: expect.stringMatching(/^abacus: /) }]);
+  });
+
+  it("survives a provider that ends its process, remembers it, and asks again when told to", async () => {
+    const crash = await probeApart("webgpu", { probeUrl: crashing, cacheDir });
+    expect(crash).toMatchObject({ runs: [], detail: expect.stringContaining("SIGABRT") });
+    expect(await probeApart("webgpu", { probeUrl: silent, cacheDir })).toEqual(crash);
+    const late = await probeApart("webgpu", { probeUrl: silent, cacheDir, isFresh: true, timeoutMs: 300 });
+    expect(late).toMatchObject({ runs: [], detail: "no answer within 0.3 s" });
+  });
+
+  it("forgets what was remembered under other drivers, and what cannot be read", async () => {
+    const file = join(cacheDir, "providers.json");
+    await probeApart("webgpu", { probeUrl: crashing, cacheDir, isFresh: true });
+    const memory = JSON.parse(await readFile(file, "utf8"));
+    for (const text of [JSON.stringify({ ...memory, fingerprint: "of another driver" }), "{"]) {
+      await writeFile(file, text);
+      const { detail } = await probeApart("webgpu", { probeUrl: silent, cacheDir, timeoutMs: 300 });
+      expect(detail).toBe("no answer within 0.3 s");
+    }
   });
 });
 

@@ -1,0 +1,4 @@
+// Any GPU through Vulkan, Direct3D 12 or Metal. The one provider whose outputs can stay on the device between two runs.
+import type { Provider } from "../provider.ts";
+
+export const provider: Provider = { name: "webgpu", native: "webgpu", outputs: "device" };
