@@ -7,7 +7,8 @@ import { MICROSOFT, type OnnxGraph } from "./onnxGraph.ts";
  * inside the kernel. `int8`: levels of -63 to 63 with a scale an output; activations become int8 row by row in the
  * graph, so that what a row gives does not hang on the rows it is run with.
  */
-export type MatrixFormat = "fp32" | "q4" | "q8" | "int8";
+export const MATRIX_FORMATS = ["fp32", "q4", "q8", "int8"] as const;
+export type MatrixFormat = (typeof MATRIX_FORMATS)[number];
 
 export interface Matrix {
   /** In the graph. */

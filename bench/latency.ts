@@ -1,0 +1,326 @@
+// `precis bench latency`: what retrieved text costs the reader in time, and pseudo-tokens do not (LlavaCode, tables 5 to 8).
+import { availableParallelism } from "node:os";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { ReaderInput } from "../engine/domain.ts";
+import { openReader, type ReaderFiles } from "../engine/infer/reader.ts";
+import { openRuntime } from "../engine/infer/runtime.ts";
+import type { Installation } from "../engine/installation.ts";
+import { MATRIX_FORMATS, type MatrixFormat } from "../engine/pack/matrices.ts";
+import { findPack, openPack } from "../engine/pack/pack.ts";
+import type { Bench } from "./bench.ts";
+import { median } from "./median.ts";
+import { PEERS, type Peer } from "./peers/peers.ts";
+import { type Cell, type Report, report, type Table } from "./report.ts";
+import { randomReader, SHAPE_NAMES, SHAPES, type ShapeName } from "./shapes.ts";
+
+interface Options {
+  readonly shape?: ShapeName;
+  readonly random?: boolean;
+  readonly format: readonly MatrixFormat[];
+  readonly threads: number;
+  readonly repeats: number;
+  readonly newTokens: number;
+  readonly provider: readonly string[];
+  /** A name in `PEERS`. */
+  readonly peer?: string;
+}
+
+/** Positions each mode reads. In the paper 500 tokens of retrieved text become 10 pseudo-tokens. */
+interface Row {
+  readonly full: number;
+  readonly compressed: number;
+  readonly pseudoTokens: number;
+  /** TTFT compressed / full in LlavaCode, tables 5 to 8. */
+  readonly paper?: number;
+}
+
+const PAPER: readonly Row[] = [
+  { full: 2500, compressed: 2010, pseudoTokens: 10, paper: 0.79 },
+  { full: 2000, compressed: 1510, pseudoTokens: 10 },
+  { full: 1500, compressed: 1010, pseudoTokens: 10, paper: 0.62 },
+];
+
+/** Prompts of the comparison with other programs. */
+const PEER_PROMPTS = [512, 1010, 2010] as const;
+const PEER_PAST = 1010;
+
+export const latency: Bench = {
+  name: "latency",
+  description: "time to the first token and per token: full, compressed and none, cold caches",
+  addOptions: (command: Command) =>
+    command
+      .addOption(new Option("--shape <name>", "a reader of this size instead of the pack's").choices(SHAPE_NAMES))
+      .option("--random", "random weights; the only ones there are for --shape")
+      .addOption(
+        new Option("--format <formats...>", "matrix formats of --shape")
+          .choices(MATRIX_FORMATS)
+          .default(["int8", "q4"]),
+      )
+      .addOption(new Option("--provider <names...>", "execution providers, best first").default(["cpu"]))
+      .addOption(
+        new Option("--threads <n>", "threads of every program").argParser(Number).default(availableParallelism()),
+      )
+      .addOption(new Option("--repeats <n>", "interleaved repeats").argParser(Number).default(5))
+      .addOption(new Option("--new-tokens <n>", "tokens generated behind each prompt").argParser(Number).default(16))
+      .addOption(new Option("--peer <program>", "the same shapes through another program").choices(Object.keys(PEERS))),
+  run: (options, installation) => run(options as unknown as Options, installation),
+};
+
+/** One thing measured at one length; all of them take turns. */
+interface Lane {
+  readonly key: string;
+  readonly ask: (repeat: number) => Promise<Sample>;
+  readonly samples: Sample[];
+}
+
+interface Sample {
+  readonly ttftMs: number;
+  readonly tpotMs: number;
+}
+
+async function run(options: Options, installation: Installation): Promise<Report> {
+  const targets = await targetsOf(options, installation);
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    const lanes: Lane[] = [];
+    for (const { name, files, rows } of targets) {
+      const { runtime } = await openRuntime(options.provider, options.threads);
+      const { reader } = await openReader(files, runtime);
+      closers.push(reader.close);
+      for (const { positions, pseudoTokens } of promptsOf(rows, options.peer !== undefined)) {
+        const ask = (repeat: number) => askReader(reader, files, positions, pseudoTokens, options.newTokens, repeat);
+        lanes.push({ key: keyOf(name, positions), ask, samples: [] });
+      }
+    }
+    const peers = await openPeers(options);
+    for (const peer of peers) {
+      closers.push(() => peer.close());
+      for (const positions of PEER_PROMPTS) {
+        const ask = async () => ({
+          ttftMs: await peer.prefill(positions),
+          tpotMs: positions === PEER_PAST ? await peer.decode(positions, options.newTokens) : Number.NaN,
+        });
+        lanes.push({ key: keyOf(peer.name, positions), ask, samples: [] });
+      }
+    }
+    await takeTurns(lanes, options.repeats);
+    const found = new Map(lanes.map((lane) => [lane.key, summaryOf(lane.samples)]));
+    const notes = [
+      `medians of ${options.repeats} interleaved repeats after one warm-up; cold caches; ${options.threads} threads; ` +
+        `${options.newTokens} new tokens; provider ${options.provider.join(", ")}`,
+      ...(options.shape === undefined ? [] : [`shape ${options.shape}, random weights, seed 1`]),
+    ];
+    const tables = targets.map(({ name, rows }) => modesTable(name, rows, found, notes));
+    if (peers.length > 0)
+      tables.push(
+        peersTable(
+          targets.map(({ name }) => name),
+          peers,
+          found,
+          notes,
+        ),
+      );
+    return report(
+      "latency",
+      tables,
+      targets.map(({ name, rows }) => plotOf(name, rows, found)),
+    );
+  } finally {
+    for (const close of closers) await close();
+  }
+}
+
+interface Target {
+  readonly name: string;
+  readonly files: ReaderFiles;
+  readonly rows: readonly Row[];
+}
+
+async function targetsOf(options: Options, installation: Installation): Promise<Target[]> {
+  const { shape } = options;
+  if (shape !== undefined) {
+    return Promise.all(
+      options.format.map(async (format) => ({
+        name: `${shape} ${format}`,
+        files: await randomReader(shape, format),
+        rows: PAPER,
+      })),
+    );
+  }
+  const pack = await openPack(await findPack("auto", installation.packsDir));
+  const { left, right, context, pseudoTokens } = pack.manifest.prompt.budget;
+  const none = left + right;
+  const row = { full: none + context, compressed: none + pseudoTokens, pseudoTokens };
+  return [{ name: pack.manifest.id, files: pack, rows: [row] }];
+}
+
+/** Every prompt that the tables need, each once. */
+function promptsOf(rows: readonly Row[], withPeers: boolean): { positions: number; pseudoTokens: number }[] {
+  const prompts = rows.flatMap(({ full, compressed, pseudoTokens }) => [
+    { positions: full, pseudoTokens: 0 },
+    { positions: compressed, pseudoTokens },
+    { positions: compressed - pseudoTokens, pseudoTokens: 0 },
+  ]);
+  if (withPeers) prompts.push(...PEER_PROMPTS.map((positions) => ({ positions, pseudoTokens: 0 })));
+  const byLength = new Map(prompts.map((prompt) => [prompt.positions, prompt]));
+  return [...byLength.values()];
+}
+
+async function askReader(
+  reader: Awaited<ReturnType<typeof openReader>>["reader"],
+  { manifest }: ReaderFiles,
+  positions: number,
+  pseudoTokens: number,
+  newTokens: number,
+  repeat: number,
+): Promise<Sample> {
+  const { readerDim, vocabSize } = manifest.reader;
+  const input = randomInput(positions - pseudoTokens, pseudoTokens, readerDim, vocabSize, repeat * 8191 + positions);
+  const vocabulary = { lineBreaks: new Uint8Array(vocabSize), isBlank: new Uint8Array(vocabSize) };
+  const options = { maxNewTokens: newTokens, stopTokens: [], maxLines: Number.POSITIVE_INFINITY };
+  const { ttftMs, totalMs, tokens, reusedTokens } = await reader.generate(input, options, vocabulary, () => false);
+  if (reusedTokens > 0) throw new Error(`the cache was not cold: ${reusedTokens} positions were taken over`);
+  return { ttftMs, tpotMs: (totalMs - ttftMs) / (tokens.length - 1) };
+}
+
+/** Random tokens behind random rows; no two seeds begin alike. */
+export function randomInput(
+  tokens: number,
+  pseudoTokens: number,
+  readerDim: number,
+  vocabSize: number,
+  seed: number,
+): ReaderInput {
+  let state = (seed * 2654435761) >>> 0;
+  const next = () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    return state / 2 ** 32;
+  };
+  return {
+    pseudoTokens: Float32Array.from({ length: pseudoTokens * readerDim }, () => 0.1 * (next() - 0.5)),
+    tokens: Int32Array.from({ length: tokens }, () => Math.floor(next() * vocabSize)),
+  };
+}
+
+async function openPeers({ peer, shape, threads }: Options): Promise<Peer[]> {
+  if (peer === undefined) return [];
+  const open = PEERS[peer];
+  if (open === undefined || shape === undefined) throw new InvalidArgumentError("--peer needs --shape");
+  return open(SHAPES[shape], threads);
+}
+
+/** One warm-up, then every repeat begins with another lane, so that no lane always follows the same one. */
+async function takeTurns(lanes: readonly Lane[], repeats: number): Promise<void> {
+  for (let repeat = 0; repeat <= repeats; repeat += 1) {
+    for (let n = 0; n < lanes.length; n += 1) {
+      const lane = lanes[(n + repeat) % lanes.length];
+      if (lane === undefined) continue;
+      const sample = await lane.ask(repeat + 1);
+      if (repeat > 0) lane.samples.push(sample);
+    }
+  }
+}
+
+function keyOf(name: string, positions: number): string {
+  return `${name} @ ${positions}`;
+}
+
+function summaryOf(samples: readonly Sample[]): Sample {
+  return { ttftMs: median(samples.map((s) => s.ttftMs)), tpotMs: median(samples.map((s) => s.tpotMs)) };
+}
+
+function modesTable(name: string, rows: readonly Row[], found: ReadonlyMap<string, Sample>, notes: string[]): Table {
+  const at = (positions: number) => found.get(keyOf(name, positions)) ?? { ttftMs: Number.NaN, tpotMs: Number.NaN };
+  return {
+    title: `${name}: full -> compressed`,
+    columns: [
+      "tokens",
+      "TTFT full ms",
+      "TTFT compressed ms",
+      "TTFT none ms",
+      "compressed / full",
+      "linear in tokens",
+      "LlavaCode",
+      "compressed / none",
+      "TPOT full ms",
+      "TPOT compressed ms",
+      "TPOT ratio",
+    ],
+    rows: rows.map(({ full, compressed, pseudoTokens, paper = null }): Cell[] => {
+      const [f, c, n] = [at(full), at(compressed), at(compressed - pseudoTokens)];
+      return [
+        `${full} -> ${compressed}`,
+        f.ttftMs,
+        c.ttftMs,
+        n.ttftMs,
+        c.ttftMs / f.ttftMs,
+        compressed / full,
+        paper,
+        c.ttftMs / n.ttftMs,
+        f.tpotMs,
+        c.tpotMs,
+        c.tpotMs / f.tpotMs,
+      ];
+    }),
+    notes,
+  };
+}
+
+/** How many times faster than the peer's better setting. */
+function peersTable(
+  ours: readonly string[],
+  peers: readonly Peer[],
+  found: ReadonlyMap<string, Sample>,
+  notes: string[],
+): Table {
+  const names = [...peers.map((peer) => peer.name), ...ours];
+  const ttft = (name: string, positions: number) => found.get(keyOf(name, positions))?.ttftMs ?? Number.NaN;
+  const tpot = (name: string) => found.get(keyOf(name, PEER_PAST))?.tpotMs ?? Number.NaN;
+  const best = (of: (name: string) => number) => Math.min(...peers.map((peer) => of(peer.name)));
+  return {
+    title: "beside other programs",
+    columns: [
+      "program",
+      ...PEER_PROMPTS.flatMap((positions) => [`prefill ${positions} ms`, "times as fast"]),
+      `token at ${PEER_PAST} ms`,
+      "times as fast",
+    ],
+    rows: names.map((name) => [
+      name,
+      ...PEER_PROMPTS.flatMap((positions) => [
+        ttft(name, positions),
+        best((peer) => ttft(peer, positions)) / ttft(name, positions),
+      ]),
+      tpot(name),
+      best(tpot) / tpot(name),
+    ]),
+    notes: [...notes, "times as fast: against the better of the peer's settings in each column"],
+  };
+}
+
+function plotOf(name: string, rows: readonly Row[], found: ReadonlyMap<string, Sample>): object {
+  const values = rows.flatMap(({ full, compressed, pseudoTokens }) =>
+    [
+      { mode: "full", positions: full },
+      { mode: "compressed", positions: compressed },
+      { mode: "none", positions: compressed - pseudoTokens },
+    ].map(({ mode, positions }) => ({
+      row: `${full} → ${compressed}`,
+      mode,
+      ms: found.get(keyOf(name, positions))?.ttftMs,
+    })),
+  );
+  return {
+    title: `${name}: time to the first token, cold cache`,
+    width: 420,
+    height: 240,
+    data: { values },
+    mark: "bar",
+    encoding: {
+      x: { field: "row", type: "nominal", title: "tokens, full → compressed", sort: null, axis: { labelAngle: 0 } },
+      xOffset: { field: "mode", sort: ["full", "compressed", "none"] },
+      y: { field: "ms", type: "quantitative", title: "time to the first token, ms" },
+      color: { field: "mode", type: "nominal", sort: ["full", "compressed", "none"], title: "mode" },
+    },
+  };
+}
