@@ -2,6 +2,7 @@
 // has a store, an indexer and retrievers of its own.
 import { join } from "node:path";
 import { type CompleteOptions, type Completion, complete } from "./completion/complete.ts";
+import { createDocumentSyntax, type DocumentSyntax } from "./completion/documentSyntax.ts";
 import type { Cursor } from "./completion/prompt.ts";
 import { RecentCompletions } from "./completion/recentCompletions.ts";
 import type { Settings } from "./config.ts";
@@ -13,6 +14,7 @@ import { createIndexer, type IndexOptions, type IndexReport } from "./indexing/i
 import { startInferThread } from "./infer/inferThread.ts";
 import type { Models } from "./infer/models.ts";
 import { loadTokenizer, type Tokenizer } from "./infer/tokenizer.ts";
+import { loadLanguages } from "./languages/languages.ts";
 import { findPack, openPack, type Pack } from "./pack/pack.ts";
 import { createRetrieve, loadRetrievers } from "./retrieval/retrieve.ts";
 import { Schedule } from "./schedule.ts";
@@ -90,12 +92,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     await models.close();
     throw error;
   });
+  const syntax = createDocumentSyntax(await loadLanguages());
   const withoutIndex = {
     manifest,
     tokenizer,
     models,
     pseudoTokensOf: () => new Map<number, Float32Array>(),
     recent: new RecentCompletions(),
+    syntax,
   };
   return {
     pack,
@@ -103,9 +107,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     chunker,
     models,
     problems,
-    openWorkspace: (workspace) => openWorkspace({ pack, tokenizer, models, chunker }, workspace),
+    openWorkspace: (workspace) => openWorkspace({ pack, tokenizer, models, chunker, syntax }, workspace),
     complete: (cursor, how, signal) => complete(cursor, how, withoutIndex, signal),
     close: async () => {
+      syntax.clear();
       await Promise.all([models.close(), chunker.close()]);
     },
   };
@@ -116,10 +121,11 @@ interface Shared {
   readonly tokenizer: Tokenizer;
   readonly models: Models;
   readonly chunker: Chunker;
+  readonly syntax: DocumentSyntax;
 }
 
 async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise<Workspace> {
-  const { pack, tokenizer, models, chunker } = shared;
+  const { pack, tokenizer, models, chunker, syntax } = shared;
   const { manifest } = pack;
   const { root, storeDir, settings } = options;
   const { store, problems: ofStore } = openStore({
@@ -141,6 +147,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     retrieve: createRetrieve(store, retrievers),
     pseudoTokensOf: (ids: readonly number[]) => store.pseudoTokens(ids),
     recent,
+    syntax,
   };
   return {
     root,

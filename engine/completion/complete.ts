@@ -7,11 +7,15 @@ import type { PackManifest } from "../pack/pack.ts";
 import type { Retrieve } from "../retrieval/retrieve.ts";
 import { Trace } from "../trace.ts";
 import { type Assembled, assemble } from "./assemble.ts";
+import type { DocumentSyntax } from "./documentSyntax.ts";
+import type { Offer } from "./filters/filter.ts";
 import { generate } from "./generate.ts";
-import { type Offer, postprocess, type Surroundings } from "./postprocess.ts";
+import { shapeAt } from "./lines.ts";
+import { postprocess } from "./postprocess.ts";
 import { buildPrompt, type Cursor } from "./prompt.ts";
 import type { RecentCompletions } from "./recentCompletions.ts";
 import { ASKED_BY_HAND, type Signals } from "./signals.ts";
+import { surroundingsOf } from "./surroundings.ts";
 
 export interface CompleteDeps {
   readonly manifest: PackManifest;
@@ -21,6 +25,8 @@ export interface CompleteDeps {
   readonly retrieve?: Retrieve;
   readonly pseudoTokensOf: (ids: readonly number[]) => ReadonlyMap<number, Float32Array>;
   readonly recent?: RecentCompletions;
+  /** Absent: always one line, and the grammar has no say. */
+  readonly syntax?: DocumentSyntax;
   readonly weigh?: Weigh;
 }
 
@@ -50,6 +56,7 @@ export type Weigh = (weighed: Weighed) => Verdict | Promise<Verdict>;
 
 export interface CompleteOptions {
   readonly mode: Mode;
+  /** Upper limit; how many lines are asked for is decided at the cursor. */
   readonly maxLines: number;
   /** Absent: asked by hand. */
   readonly signals?: Signals;
@@ -84,7 +91,7 @@ export async function complete(
   deps: CompleteDeps,
   signal?: AbortSignal,
 ): Promise<Completion> {
-  const { mode, maxLines, signals = ASKED_BY_HAND } = options;
+  const { mode, signals = ASKED_BY_HAND } = options;
   const { manifest, tokenizer } = deps;
   const trace = new Trace();
   const outcome = outcomeOf(mode, trace);
@@ -99,6 +106,11 @@ export async function complete(
     return outcome({ offer: { text: typedAlong, replaceRight: 0 } });
   }
 
+  const syntax = deps.syntax?.of(cursor.path, cursor.text, signals.languageId);
+  const shape = await trace.time("shape", () => shapeAt(cursor, options.maxLines, syntax));
+  const { maxLines } = shape;
+  trace.note("lines", `${maxLines}, ${shape.why}`);
+
   try {
     const { candidates, problems } = await trace.time("retrieve", () => candidatesFor(prompt, mode, deps, signal));
     const assembled = await trace.time("assemble", () => assemble(prompt, candidates, mode, deps));
@@ -111,11 +123,25 @@ export async function complete(
     const facts = { assembled, problems, generation };
     if (generation.end === "cancelled") return outcome({ ...facts, reason: reasonOf(signal) });
 
-    const offer = await trace.time("postprocess", () => postprocess(raw, surroundingsOf(cursor, maxLines)));
-    if ("droppedBy" in offer) {
-      return outcome({ ...facts, reason: raw.trim() === "" ? "nothing-generated" : `filtered(${offer.droppedBy})` });
+    const isCutShort = generation.end === "max-tokens";
+    const { stopTokens } = manifest.prompt;
+    const { offer, droppedBy, fired } = await trace.time("postprocess", () =>
+      postprocess(raw, surroundingsOf(cursor, { maxLines, isCutShort, stopTokens, syntax })),
+    );
+    if (fired.length > 0) trace.note("filters", fired.join(", "));
+    if (offer === undefined) {
+      return outcome({ ...facts, reason: raw.trim() === "" ? "nothing-generated" : `filtered(${droppedBy})` });
     }
-    const weighed = { cursor, mode, signals, prompt, candidates: assembled.used, generation, raw, offer };
+    const weighed = {
+      cursor,
+      mode,
+      signals: { ...signals, shape: shape.why },
+      prompt,
+      candidates: assembled.used,
+      generation,
+      raw,
+      offer,
+    };
     const hiddenBy = await trace.time("weigh", () => weigh(weighed, deps, trace));
     if (hiddenBy !== undefined) return outcome({ ...facts, reason: `hidden(${hiddenBy})` });
     if (offer.replaceRight === 0) deps.recent?.add(cursor, mode, offer.text);
@@ -147,19 +173,6 @@ async function weigh(weighed: Weighed, deps: CompleteDeps, trace: Trace): Promis
 function reasonOf(signal: AbortSignal | undefined): NoCompletionReason {
   const reason: unknown = signal?.reason;
   return reason instanceof DOMException && reason.name === "TimeoutError" ? "deadline" : "cancelled";
-}
-
-function surroundingsOf(cursor: Cursor, maxLines: number): Surroundings {
-  const { text, offset } = cursor;
-  const lineBefore = text.slice(text.lastIndexOf("\n", offset - 1) + 1, offset);
-  const [lineAfter = "", ...below] = text.slice(offset).split(/\r?\n/);
-  return {
-    lineBefore,
-    lineAfter,
-    lineBelow: below.find((line) => line.trim() !== "") ?? "",
-    maxLines,
-    lineBreak: text.includes("\r\n") ? "\r\n" : "\n",
-  };
 }
 
 interface Facts {

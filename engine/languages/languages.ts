@@ -4,8 +4,9 @@ import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, extname, join } from "node:path";
-import { Parser, Query, type Node as SyntaxNode, Language as TreeSitterLanguage } from "web-tree-sitter";
+import { Parser, Query, type Node as SyntaxNode, type Tree, Language as TreeSitterLanguage } from "web-tree-sitter";
 import type { Span } from "../domain.ts";
+import { followSyntax, type LiveSyntax, type TextTree } from "./liveSyntax.ts";
 
 // Node has it; the types of Node and ES do not say so.
 declare const WebAssembly: { readonly Module: new (bytes: Uint8Array) => object };
@@ -59,6 +60,8 @@ export interface Language {
   readonly extensions: readonly string[];
   /** Undefined when parsing took longer than `PARSE_LIMIT_MS`. Loads the grammar on the first call. */
   parse(text: string): Syntax | undefined;
+  /** For a document that is being typed; holds a tree's memory until its `delete` is called. */
+  follow(): LiveSyntax;
 }
 
 export interface Languages {
@@ -75,6 +78,9 @@ export interface LanguagePaths {
 
 /** A safety net for inputs that drive error recovery mad; ordinary files take milliseconds. */
 const PARSE_LIMIT_MS = 5000;
+
+/** The first parse of 4,000 lines takes about 70 ms, a later one of the same text a few. */
+const TYPING_PARSE_LIMIT_MS = 250;
 
 /** Generated code has signatures of thousands of characters. */
 const SIGNATURE_LIMIT = 400;
@@ -124,7 +130,20 @@ function createLanguage(file: string, sources: ReadonlyMap<string, string>, gram
       loaded ??= load();
       return parse(text, loaded.parser, loaded.query);
     },
+    follow: () => {
+      loaded ??= load();
+      const { parser } = loaded;
+      return followSyntax((text, old) => readTree(text, parser, old));
+    },
   };
+}
+
+/** Undefined when it takes too long for someone who is typing. */
+function readTree(text: string, parser: Parser, old: TextTree | undefined): Tree | undefined {
+  const deadline = performance.now() + TYPING_PARSE_LIMIT_MS;
+  const tree = parser.parse(text, old as Tree | undefined, { progressCallback: () => performance.now() > deadline });
+  if (tree === null) parser.reset();
+  return tree ?? undefined;
 }
 
 function parse(text: string, parser: Parser, query: Query): Syntax | undefined {

@@ -187,6 +187,7 @@ describe("without syntax", () => {
       parse: () => {
         throw new Error("out of memory");
       },
+      follow: () => expect.unreachable("chunks are cut from finished texts"),
     };
     const { chunks, problems } = chunk(FILE, failing, countTokens, 24);
     expect(problems[0]?.detail).toContain("out of memory");
@@ -194,7 +195,8 @@ describe("without syntax", () => {
   });
 
   test("a parser that gives up is a problem", () => {
-    const late: Language = { name: "late", extensions: [".x"], parse: () => undefined };
+    const follow = () => expect.unreachable("chunks are cut from finished texts");
+    const late: Language = { name: "late", extensions: [".x"], parse: () => undefined, follow };
     expect(chunk(FILE, late, countTokens, 24).problems[0]?.code).toBe("PARSE_FALLBACK");
   });
 });
