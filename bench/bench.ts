@@ -1,6 +1,7 @@
 // `precis bench …`: every benchmark as a subcommand. Each prints ratios from one run, since machines differ and are shared.
 import type { Command } from "commander";
 import type { Installation } from "../engine/installation.ts";
+import { gateBench } from "./gate.ts";
 import { latency } from "./latency.ts";
 import { drawPlots } from "./plot.ts";
 import { type Report, textOf } from "./report.ts";
@@ -13,7 +14,7 @@ export interface Bench {
   readonly run: (options: Readonly<Record<string, unknown>>, installation: Installation) => Promise<Report>;
 }
 
-const BENCHES: readonly Bench[] = [latency];
+const BENCHES: readonly Bench[] = [gateBench, latency];
 
 export function addBenches(parent: Command, installation: Installation): void {
   for (const bench of BENCHES) {

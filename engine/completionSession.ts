@@ -42,7 +42,11 @@ export class CompletionSession {
       text: document.getText(),
       offset: document.offsetAt(params.position),
     };
-    const how = { mode: settings.mode, maxLines: settings["completion.maxLines"] };
+    const how = {
+      mode: settings.mode,
+      maxLines: settings["completion.maxLines"],
+      gate: settings["completion.gate"],
+    };
     try {
       const completion = await (located?.workspace ?? engine).complete(cursor, how, signal);
       const { line, character } = params.position;

@@ -47,6 +47,17 @@ export const SETTINGS = {
     maximum: 60000,
     description: "Milliseconds after which a completion is given up.",
   },
+  "completion.gate": {
+    type: "string",
+    enum: ["off", "balanced", "strict"],
+    default: "balanced",
+    enumDescriptions: [
+      "Every completion is shown.",
+      "Completions that are likely to be refused stay hidden.",
+      "Only completions that are very likely to be taken are shown.",
+    ],
+    description: "Which completions are good enough to show. A manual trigger shows all of them.",
+  },
   "retrieval.retrievers": {
     type: "array",
     items: { type: "string", pattern: "^[a-z][a-zA-Z0-9]*$" },
@@ -103,6 +114,7 @@ export interface Settings {
   readonly "completion.maxLines": number;
   readonly "completion.debounceMs": number;
   readonly "completion.deadlineMs": number;
+  readonly "completion.gate": "off" | "balanced" | "strict";
   readonly "retrieval.retrievers": readonly string[];
   readonly "index.maxFileKiB": number;
   readonly "index.exclude": readonly string[];

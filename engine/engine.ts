@@ -3,8 +3,10 @@
 import { join } from "node:path";
 import { type CompleteOptions, type Completion, complete } from "./completion/complete.ts";
 import { createDocumentSyntax, type DocumentSyntax } from "./completion/documentSyntax.ts";
+import { type Gate, openGate } from "./completion/openGate.ts";
 import type { Cursor } from "./completion/prompt.ts";
 import { RecentCompletions } from "./completion/recentCompletions.ts";
+import { createWeigh } from "./completion/weigh.ts";
 import type { Settings } from "./config.ts";
 import type { SourceFile } from "./domain.ts";
 import { EngineError, type Problem } from "./errors.ts";
@@ -14,7 +16,7 @@ import { createIndexer, type IndexOptions, type IndexReport } from "./indexing/i
 import { startInferThread } from "./infer/inferThread.ts";
 import type { Models } from "./infer/models.ts";
 import { loadTokenizer, type Tokenizer } from "./infer/tokenizer.ts";
-import { loadLanguages } from "./languages/languages.ts";
+import { type Languages, loadLanguages } from "./languages/languages.ts";
 import { findPack, openPack, type Pack } from "./pack/pack.ts";
 import { createRetrieve, loadRetrievers } from "./retrieval/retrieve.ts";
 import { Schedule } from "./schedule.ts";
@@ -32,6 +34,8 @@ export interface Engine {
   readonly tokenizer: Tokenizer;
   readonly chunker: Chunker;
   readonly models: Models;
+  /** Says which offers are shown; undefined for a pack without one. */
+  readonly gate: Gate | undefined;
   readonly problems: readonly Problem[];
   openWorkspace(options: WorkspaceOptions): Promise<Workspace>;
   /** For a document outside every workspace folder: no retrieval. */
@@ -78,6 +82,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   }
   const tokenizerFile = join(pack.dir, manifest.tokenizer.file);
   const tokenizer = await loadTokenizer(tokenizerFile);
+  const { gate, problems: ofGate } = await openGate(pack);
+  const languages = await loadLanguages();
   const { models, problems } = await startInferThread({
     workerUrl: options.workers.inference,
     data: { packDir: pack.dir, providers: settings["execution.providers"], threads: settings["execution.threads"] },
@@ -92,11 +98,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     await models.close();
     throw error;
   });
-  const syntax = createDocumentSyntax(await loadLanguages());
+  const syntax = createDocumentSyntax(languages);
   const withoutIndex = {
     manifest,
     tokenizer,
     models,
+    weigh: createWeigh({ languageOf: languages.forPath, gate: () => gate }),
     pseudoTokensOf: () => new Map<number, Float32Array>(),
     recent: new RecentCompletions(),
     syntax,
@@ -106,8 +113,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     tokenizer,
     chunker,
     models,
-    problems,
-    openWorkspace: (workspace) => openWorkspace({ pack, tokenizer, models, chunker, syntax }, workspace),
+    gate,
+    problems: [...problems, ...ofGate],
+    openWorkspace: (workspace) =>
+      openWorkspace({ pack, tokenizer, models, chunker, syntax, languages, gate }, workspace),
     complete: (cursor, how, signal) => complete(cursor, how, withoutIndex, signal),
     close: async () => {
       syntax.clear();
@@ -122,10 +131,12 @@ interface Shared {
   readonly models: Models;
   readonly chunker: Chunker;
   readonly syntax: DocumentSyntax;
+  readonly languages: Languages;
+  readonly gate: Gate | undefined;
 }
 
 async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise<Workspace> {
-  const { pack, tokenizer, models, chunker, syntax } = shared;
+  const { pack, tokenizer, models, chunker, syntax, languages, gate } = shared;
   const { manifest } = pack;
   const { root, storeDir, settings } = options;
   const { store, problems: ofStore } = openStore({
@@ -146,6 +157,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     models,
     retrieve: createRetrieve(store, retrievers),
     pseudoTokensOf: (ids: readonly number[]) => store.pseudoTokens(ids),
+    weigh: createWeigh({ languageOf: languages.forPath, names: store, gate: () => gate }),
     recent,
     syntax,
   };

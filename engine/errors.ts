@@ -34,6 +34,8 @@ export interface Problem {
     | "RETRIEVER_FAILED"
     | "PROVIDER_FELL_BACK"
     | "SETTING_IGNORED"
+    | "GATE_IGNORED"
+    | "BEHAVIOUR_FORGOTTEN"
     | "STORE_REBUILT"
     | "STORE_READ_ONLY";
   readonly detail: string;

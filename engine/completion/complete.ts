@@ -9,6 +9,8 @@ import { Trace } from "../trace.ts";
 import { type Assembled, assemble } from "./assemble.ts";
 import type { DocumentSyntax } from "./documentSyntax.ts";
 import type { Offer } from "./filters/filter.ts";
+import type { GatePolicy } from "./gate.ts";
+import type { GateFeatures } from "./gateFeatures.ts";
 import { generate } from "./generate.ts";
 import { shapeAt } from "./lines.ts";
 import { postprocess } from "./postprocess.ts";
@@ -34,6 +36,7 @@ export interface CompleteDeps {
 export interface Weighed {
   readonly cursor: Cursor;
   readonly mode: Mode;
+  readonly gate: GatePolicy;
   readonly signals: Signals;
   readonly prompt: Prompt;
   /** Those the reader's input holds, best first. */
@@ -49,6 +52,10 @@ export interface Verdict {
   readonly hiddenBy?: string;
   /** Into the trace, such as scores. */
   readonly facts: Readonly<Record<string, string | number>>;
+  /** What the gate saw, to be learned from when the person has answered. */
+  readonly features?: GateFeatures;
+  /** That the offer is taken and kept; absent without a gate. */
+  readonly probability?: number;
 }
 
 /** Judges an offer; a manual request is weighed too, but always shown. */
@@ -58,6 +65,8 @@ export interface CompleteOptions {
   readonly mode: Mode;
   /** Upper limit; how many lines are asked for is decided at the cursor. */
   readonly maxLines: number;
+  /** How sure the gate wants to be; absent: everything is shown. */
+  readonly gate?: GatePolicy;
   /** Absent: asked by hand. */
   readonly signals?: Signals;
 }
@@ -76,6 +85,8 @@ export interface Completion {
   readonly timings: Timings;
   readonly problems: readonly Problem[];
   readonly trace: Trace;
+  /** Of an offer that was weighed, shown or not. */
+  readonly verdict?: Verdict;
 }
 
 /** Levels whose nodes each mode can use. */
@@ -91,7 +102,7 @@ export async function complete(
   deps: CompleteDeps,
   signal?: AbortSignal,
 ): Promise<Completion> {
-  const { mode, signals = ASKED_BY_HAND } = options;
+  const { mode, gate = "off", signals = ASKED_BY_HAND } = options;
   const { manifest, tokenizer } = deps;
   const trace = new Trace();
   const outcome = outcomeOf(mode, trace);
@@ -135,6 +146,7 @@ export async function complete(
     const weighed = {
       cursor,
       mode,
+      gate,
       signals: { ...signals, shape: shape.why },
       prompt,
       candidates: assembled.used,
@@ -142,10 +154,11 @@ export async function complete(
       raw,
       offer,
     };
-    const hiddenBy = await trace.time("weigh", () => weigh(weighed, deps, trace));
-    if (hiddenBy !== undefined) return outcome({ ...facts, reason: `hidden(${hiddenBy})` });
+    const verdict = await trace.time("weigh", () => weigh(weighed, deps, trace));
+    const { hiddenBy } = verdict;
+    if (hiddenBy !== undefined) return outcome({ ...facts, verdict, reason: `hidden(${hiddenBy})` });
     if (offer.replaceRight === 0) deps.recent?.add(cursor, mode, offer.text);
-    return outcome({ ...facts, offer });
+    return outcome({ ...facts, verdict, offer });
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return outcome({ reason: reasonOf(signal) });
     throw error;
@@ -158,15 +171,13 @@ async function candidatesFor(prompt: Prompt, mode: Mode, deps: CompleteDeps, sig
   return deps.retrieve(prompt, { limit: budget.pseudoTokens, levels: LEVELS_OF[mode] }, signal);
 }
 
-async function weigh(weighed: Weighed, deps: CompleteDeps, trace: Trace): Promise<string | undefined> {
-  if (deps.weigh === undefined) return undefined;
-  const { hiddenBy, facts } = await deps.weigh(weighed);
-  for (const [name, value] of Object.entries(facts)) trace.note(name, value);
-  if (hiddenBy !== undefined && weighed.signals.trigger === "manual") {
-    trace.note("shown although", hiddenBy);
-    return undefined;
-  }
-  return hiddenBy;
+async function weigh(weighed: Weighed, deps: CompleteDeps, trace: Trace): Promise<Verdict> {
+  const { hiddenBy, ...verdict } = (await deps.weigh?.(weighed)) ?? { facts: {} };
+  for (const [name, value] of Object.entries(verdict.facts)) trace.note(name, value);
+  if (hiddenBy === undefined) return verdict;
+  if (weighed.signals.trigger === "automatic") return { ...verdict, hiddenBy };
+  trace.note("shown although", hiddenBy);
+  return verdict;
 }
 
 /** An abort whose reason is a `DOMException` of a timeout is the deadline; any other is the person typing on. */
@@ -178,6 +189,7 @@ function reasonOf(signal: AbortSignal | undefined): NoCompletionReason {
 interface Facts {
   readonly offer?: Offer;
   readonly reason?: NoCompletionReason;
+  readonly verdict?: Verdict;
   readonly assembled?: Assembled;
   readonly problems?: readonly Problem[];
   readonly generation?: { readonly prefillMs: number; readonly ttftMs: number; readonly tokens: readonly number[] };
@@ -185,7 +197,7 @@ interface Facts {
 
 /** Fills the record of the request; the times before generation count into the time to the first token. */
 function outcomeOf(mode: Mode, trace: Trace): (facts: Facts) => Completion {
-  return ({ offer, reason, assembled, problems = [], generation }) => {
+  return ({ offer, reason, verdict, assembled, problems = [], generation }) => {
     const beforeGenerate = trace.ms("retrieve") + trace.ms("assemble");
     const totalMs = trace.elapsedMs();
     return {
@@ -206,6 +218,7 @@ function outcomeOf(mode: Mode, trace: Trace): (facts: Facts) => Completion {
       },
       problems,
       trace,
+      ...(verdict === undefined ? {} : { verdict }),
     };
   };
 }

@@ -61,6 +61,8 @@ export interface PackManifest {
   };
   readonly quantisation: string;
   readonly parity: string;
+  /** File of the weights that say which offers are shown, fitted to this reader; absent: all are. */
+  readonly gate?: string;
 }
 
 export interface Pack {
@@ -172,6 +174,7 @@ function contradictionsOf(pack: PackManifest): string[] {
     reader.file,
     pack.parity,
     pack.modelCard,
+    ...(pack.gate === undefined ? [] : [pack.gate]),
   ]) {
     if (!(file in pack.files)) said.push(`${file} is used but not listed under files`);
   }

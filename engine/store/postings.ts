@@ -25,6 +25,8 @@ export class Postings {
   readonly #remove: Statement;
   readonly #read: Statement;
   readonly #namesOf: Statement;
+  readonly #elsewhere: Statement;
+  readonly #texts: Statement;
   /** The most recently used last. */
   readonly #lists = new Map<string, Posting>();
   #bytes = 0;
@@ -36,6 +38,9 @@ export class Postings {
     this.#namesOf = sql.prepare(
       "SELECT id, identifiers FROM nodes WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
     );
+    const holding = "FROM names JOIN nodes ON nodes.id = names.rowid WHERE names MATCH ? AND path <> ?";
+    this.#elsewhere = sql.prepare(`SELECT 1 ${holding} LIMIT 1`);
+    this.#texts = sql.prepare(`SELECT text ${holding} AND instr(text, ?) > 0 LIMIT ?`).pluck();
   }
 
   insert(id: number, names: readonly string[]): void {
@@ -55,6 +60,16 @@ export class Postings {
   whole(name: string): Posting {
     const known = this.#known(name);
     return known?.isWhole ? known : this.#keep(name, this.#list(name, -1));
+  }
+
+  /** Whether a chunk of another file has the identifier. */
+  isElsewhere(name: string, path: string): boolean {
+    return this.#elsewhere.get(`"${termOf(name)}"`, path) !== undefined;
+  }
+
+  /** Texts of at most `limit` chunks of other files that have the identifier and hold the phrase. */
+  textsElsewhere(name: string, phrase: string, path: string, limit: number): string[] {
+    return this.#texts.all(`"${termOf(name)}"`, path, phrase, limit) as string[];
   }
 
   /** The identifiers of those chunks, as the store keeps them. */

@@ -144,6 +144,16 @@ export class Store {
     return guard(() => this.#tables.search.byIdentifiers(names, k, scope));
   }
 
+  /** Whether a chunk of another file holds that identifier, case and all. */
+  hasName(name: string, exceptPath: string): boolean {
+    return guard(() => this.#tables.postings.isElsewhere(name, exceptPath));
+  }
+
+  /** Texts of at most `limit` chunks of other files that hold the identifier and the phrase. */
+  textsWith(name: string, phrase: string, exceptPath: string, limit: number): string[] {
+    return guard(() => this.#tables.postings.textsElsewhere(name, phrase, exceptPath, limit));
+  }
+
   pseudoTokens(ids: readonly number[]): Map<number, Float32Array> {
     return guard(() => this.#reads.pseudoTokens(ids));
   }

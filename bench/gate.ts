@@ -1,0 +1,242 @@
+// `precis bench gate`: fits a pack's gate on offers in files the reader never saw, and measures it on evaluation tasks.
+import { writeFile } from "node:fs/promises";
+import type { Command } from "commander";
+import type { GateModel } from "../engine/completion/gate.ts";
+import { readerHashOf } from "../engine/completion/openGate.ts";
+import { parseSettings } from "../engine/config.ts";
+import { MODES, type Mode } from "../engine/domain.ts";
+import { startEngine } from "../engine/engine.ts";
+import { EngineError } from "../engine/errors.ts";
+import { drawTasks, readTasks } from "../engine/evaluate.ts";
+import type { Installation } from "../engine/installation.ts";
+import type { Bench } from "./bench.ts";
+import {
+  areaUnderCurve,
+  atRecall,
+  fitGate,
+  isRight,
+  type Judged,
+  judge,
+  offered,
+  reliability,
+  shownAt,
+} from "./gateFit.ts";
+import { coveragePlot, reliabilityPlot } from "./gatePlots.ts";
+import { type Cell, type Report, report, type Table } from "./report.ts";
+import { type Collecting, keepRows, readRows, rowsOfFolders, rowsOfTasks, type WeighedRow } from "./weighedRows.ts";
+
+interface GateOptions {
+  readonly fit?: string;
+  readonly fitRows?: string;
+  readonly n: string;
+  readonly tasks?: string;
+  readonly repos?: string;
+  readonly origin: string;
+  readonly limit: string;
+  readonly mode: Mode;
+  readonly taskRows?: string;
+  readonly seed: string;
+  readonly pack: string;
+  readonly store: string;
+  readonly write?: string;
+}
+
+/** Modes in the proportion in which the places of the fit are asked: the default mode most. */
+const FIT_MODES: readonly Mode[] = ["full", "compressed", "full", "none", "full"];
+
+const SYMBOL_FEATURES = ["unresolved", "unknownAttributes", "notInFile", "wrongCalls"];
+const RECALLS = [0.9, 0.7, 0.5];
+const BINS = 8;
+
+export const gateBench: Bench = {
+  name: "gate",
+  description: "fit the pack's gate and measure it: coverage, precision, calibration",
+  addOptions: (command: Command) =>
+    command
+      .option("--fit <dir>", "folders of Python sources the reader was not trained on, to fit on")
+      .option("--fit-rows <file>", "where offers of the fit are kept; used again when --fit is not given")
+      .option("--n <count>", "places drawn for the fit", "2000")
+      .option("--tasks <file>", "tasks to measure on")
+      .option("--repos <dir>", "the tasks' repositories")
+      .option("--origin <name>", "only tasks of this origin; `published` takes published-redrawn too", "made")
+      .option("--limit <count>", "at most so many tasks", "1000000")
+      .option("--mode <mode>", "none, full or compressed, for the tasks", "full")
+      .option("--task-rows <file>", "where offers of the tasks are kept; used again when --tasks is not given")
+      .option("--seed <number>", "of every draw", "0")
+      .option("--pack <name>", "pack", "auto")
+      .option("--store <dir>", "where the indexes are kept", ".precis-bench")
+      .option("--write <file>", "write the gate there, as a pack's gate.json"),
+  run: (options, installation) => runGate(options as unknown as GateOptions, installation),
+};
+
+async function runGate(options: GateOptions, installation: Installation): Promise<Report> {
+  if (!MODES.includes(options.mode)) throw new EngineError("USAGE", `no mode ${options.mode}`);
+  const settings = { ...parseSettings({}).settings, pack: options.pack };
+  const engine = await startEngine({ packsDir: installation.packsDir, settings, workers: installation.workers });
+  try {
+    const how = {
+      engine,
+      settings,
+      storeParent: options.store,
+      say: (line: string) => process.stderr.write(`${line}\n`),
+    };
+    const fitRows = offered(await rowsToFit(options, how));
+    const taskRows = offered(await rowsToMeasure(options, how));
+    if (fitRows.length === 0) throw new EngineError("USAGE", "give --fit, or --fit-rows of an earlier run");
+    const { id, version } = engine.pack.manifest;
+    const reader = readerHashOf(engine.pack);
+    const fitted = `${id} ${version}; ${fitRows.length} offers, ${fitRows.filter(isRight).length} right, seed ${options.seed}`;
+    const model = fitGate(fitRows, { reader, fitted });
+    const without = fitGate(fitRows, { reader, fitted, without: SYMBOL_FEATURES });
+    if (options.write !== undefined) await writeFile(options.write, `${JSON.stringify(model, null, 2)}\n`);
+    return reportOf(model, without, fitRows, taskRows, options);
+  } finally {
+    await engine.close();
+  }
+}
+
+async function rowsToFit(options: GateOptions, how: Collecting): Promise<WeighedRow[]> {
+  if (options.fit === undefined) return options.fitRows === undefined ? [] : readRows(options.fitRows);
+  const rows = await rowsOfFolders(options.fit, Number(options.n), FIT_MODES, Number(options.seed), how);
+  if (options.fitRows !== undefined) await keepRows(options.fitRows, rows);
+  return rows;
+}
+
+async function rowsToMeasure(options: GateOptions, how: Collecting): Promise<WeighedRow[]> {
+  const { tasks, repos, origin, limit, seed, taskRows } = options;
+  if (tasks === undefined) return taskRows === undefined ? [] : readRows(taskRows);
+  if (repos === undefined) throw new EngineError("USAGE", "--tasks wants --repos");
+  const ofOrigin = (await readTasks(tasks)).filter((task) => task.origin?.startsWith(origin));
+  const drawn = drawTasks(ofOrigin, Number(limit), Number(seed));
+  const rows = await rowsOfTasks(drawn, repos, options.mode, Number(seed), how);
+  if (taskRows !== undefined) await keepRows(taskRows, rows);
+  return rows;
+}
+
+function reportOf(
+  model: GateModel,
+  without: GateModel,
+  fitRows: readonly WeighedRow[],
+  taskRows: readonly WeighedRow[],
+  options: GateOptions,
+): Report {
+  const sets: [name: string, rows: readonly WeighedRow[]][] = [
+    ["fit", fitRows],
+    ["task lines", taskRows.filter((row) => row.kind === "line")],
+    ["inside task lines", taskRows.filter((row) => row.kind === "rest")],
+  ];
+  const present = sets.filter(([, rows]) => rows.length > 0);
+  const judged = present.map(([name, rows]): [string, Judged[]] => [name, judge(model, rows)]);
+  const notes = [
+    `tasks: origin ${options.origin}, mode ${options.mode}, seed ${options.seed}; gate: ${model.fitted}`,
+    "right: what follows in the file begins with the offer; exact: the rest of the line is the offer",
+  ];
+  const tables = [
+    policyTable(model, judged, notes),
+    calibrationTable(judged),
+    symbolTable(model, without, present),
+    symbolCounts(present),
+    weightTable(model),
+  ];
+  const { balanced, strict } = model.thresholds;
+  const byName = Object.fromEntries(judged);
+  const bins = Object.fromEntries(judged.map(([name, each]) => [name, reliability(each, BINS)]));
+  return report("gate", tables, [coveragePlot(byName, { off: 0, balanced, strict }), reliabilityPlot(bins)]);
+}
+
+function percent(share: number): number {
+  return Number((100 * share).toFixed(1));
+}
+
+function policyTable(model: GateModel, judged: readonly (readonly [string, Judged[]])[], notes: string[]): Table {
+  const policies = { off: 0, ...model.thresholds };
+  const rows = judged.flatMap(([name, each]) =>
+    Object.entries(policies).map(([policy, threshold]): Cell[] => {
+      const { n, coverage, precision, exact, recall } = shownAt(each, threshold);
+      return [
+        name,
+        policy,
+        threshold,
+        each.length,
+        n,
+        percent(coverage),
+        percent(precision),
+        percent(exact),
+        percent(recall),
+      ];
+    }),
+  );
+  return {
+    title: "What each policy shows",
+    columns: ["offers", "gate", "threshold", "n", "shown", "coverage %", "right %", "exact %", "kept of right %"],
+    rows,
+    notes: [
+      ...notes,
+      ...judged.map(([name, each]) => `area under the curve, ${name}: ${areaUnderCurve(each).toFixed(3)}`),
+    ],
+  };
+}
+
+function calibrationTable(judged: readonly (readonly [string, Judged[]])[]): Table {
+  return {
+    title: "Calibration, in bins of equal size",
+    columns: ["offers", "n", "stated %", "right %"],
+    rows: judged.flatMap(([name, each]) =>
+      reliability(each, BINS).map((bin): Cell[] => [name, bin.n, percent(bin.predicted), percent(bin.observed)]),
+    ),
+  };
+}
+
+/** The same gate fitted without what the symbol check found. */
+function symbolTable(
+  model: GateModel,
+  without: GateModel,
+  sets: readonly (readonly [string, readonly WeighedRow[]])[],
+): Table {
+  const rows = sets.flatMap(([name, each]) =>
+    RECALLS.map((recall): Cell[] => {
+      const a = atRecall(judge(model, each), recall);
+      const b = atRecall(judge(without, each), recall);
+      return [
+        name,
+        percent(recall),
+        percent(b.precision),
+        percent(a.precision),
+        percent(b.coverage),
+        percent(a.coverage),
+      ];
+    }),
+  );
+  return {
+    title: "Symbol check: precision at equal recall, gate fitted without and with it",
+    columns: ["offers", "recall ≥ %", "without: right %", "with: right %", "without: shown %", "with: shown %"],
+    rows,
+  };
+}
+
+/** What the check says by itself. */
+function symbolCounts(sets: readonly (readonly [string, readonly WeighedRow[]])[]): Table {
+  const rows = sets.flatMap(([name, each]) =>
+    SYMBOL_FEATURES.map((feature): Cell[] => {
+      const flagged = each.filter((row) => (row.features[feature] ?? 0) > 0);
+      const right = flagged.filter(isRight).length;
+      return [name, feature, each.length, flagged.length, right, percent(right / Math.max(1, flagged.length))];
+    }),
+  );
+  return {
+    title: "Symbol check: offers with a finding, and how many of them were right all the same",
+    columns: ["offers", "finding", "n", "found in", "right", "right %"],
+    rows,
+  };
+}
+
+function weightTable(model: GateModel): Table {
+  const rows = Object.entries(model.features)
+    .sort((a, b) => Math.abs(b[1].weight) - Math.abs(a[1].weight))
+    .map(([name, { mean, scale, weight }]): Cell[] => [name, weight, mean, scale]);
+  return {
+    title: `Weights of standardised features; bias ${model.bias}`,
+    columns: ["feature", "weight", "mean", "scale"],
+    rows,
+  };
+}
