@@ -5,6 +5,7 @@ import { gateBench } from "./gate.ts";
 import { latency } from "./latency.ts";
 import { drawPlots } from "./plot.ts";
 import { type Report, textOf } from "./report.ts";
+import { retrievalBench } from "./retrieval.ts";
 
 /** A benchmark: its own options on its own subcommand, and a run that answers with tables and plots. */
 export interface Bench {
@@ -14,7 +15,7 @@ export interface Bench {
   readonly run: (options: Readonly<Record<string, unknown>>, installation: Installation) => Promise<Report>;
 }
 
-const BENCHES: readonly Bench[] = [gateBench, latency];
+const BENCHES: readonly Bench[] = [gateBench, latency, retrievalBench];
 
 export function addBenches(parent: Command, installation: Installation): void {
   for (const bench of BENCHES) {
