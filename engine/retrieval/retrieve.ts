@@ -20,6 +20,8 @@ export interface Wanted {
 }
 
 export interface Retriever {
+  /** It waits for a model, which runs in a thread of its own: it starts first, and the others search meanwhile. */
+  readonly asksModels?: boolean;
   /** Nodes of those levels, best first, none of `prompt.path`. */
   retrieve(prompt: Prompt, wanted: Wanted, signal?: AbortSignal): Promise<readonly Scored[]>;
 }
@@ -90,18 +92,28 @@ export function createRetrieve(store: Store, retrievers: ReadonlyMap<string, Ret
   return async (prompt, { limit, levels }, signal) => {
     const problems: Problem[] = [];
     const wanted = { k: limit * OVERSAMPLING, levels };
-    const propose = async ([name, retriever]: [string, Retriever]) => {
+    const propose = async (name: string, retriever: Retriever) => {
       try {
-        // Messages, such as the cancellation of this very request, come in between two searches.
-        await setImmediate(undefined, { signal });
         return { name, proposed: await retriever.retrieve(prompt, wanted, signal) };
       } catch (error) {
-        signal?.throwIfAborted();
-        problems.push({ code: "RETRIEVER_FAILED", detail: `${name}: ${messageOf(error)}` });
+        if (!signal?.aborted) problems.push({ code: "RETRIEVER_FAILED", detail: `${name}: ${messageOf(error)}` });
         return { name, proposed: [] };
       }
     };
-    const ranked = mergeRanks(await Promise.all([...retrievers].map(propose)));
+    const { true: waiting = [], false: searching = [] } = Object.groupBy(
+      [...retrievers],
+      ([, { asksModels = false }]) => (asksModels ? "true" : "false"),
+    );
+    const lists = [];
+    for (const [name, retriever] of [...waiting, ...searching]) {
+      if (signal?.aborted) break;
+      lists.push(propose(name, retriever));
+      // Messages, such as the cancellation of this very request, come in between two searches.
+      await setImmediate();
+    }
+    const proposed = await Promise.all(lists);
+    signal?.throwIfAborted();
+    const ranked = mergeRanks(proposed);
     const candidates: Candidate[] = [];
     for (let at = 0; at < ranked.length && candidates.length < limit; at += limit) {
       const slice = new Map(ranked.slice(at, at + limit).map((each) => [each.id, each]));

@@ -3,11 +3,17 @@
 // Lists are read rarest first. A chunk not met before the last `rest` of `n` wanted identifiers shares at most `rest` of
 // them, and so overlaps by at most rest / n: once k chunks surely do better, nothing new is taken in. What remains of the
 // counts is completed from the common lists where they are in memory, else from the few chunks that can still win.
-import { type Posting, type Postings, PROBE } from "./postings.ts";
+import type { Posting, Postings } from "./postings.ts";
 import type { Sketches } from "./sketches.ts";
 
 /** Chunks whose identifiers are read one by one in place of a common list. */
 const READ_ONE_BY_ONE = 256;
+
+/** Shorter lists in memory are counted sooner than they are weighed. */
+const LONG = 16_384;
+
+/** Chunks whose scores bound the result while lists are read. */
+const BOUNDING = 4096;
 
 /** Steps in which a score's place among all is found. */
 const STEPS = 2048;
@@ -48,8 +54,9 @@ export class Overlap {
     let alive = met;
     for (const [done, { name, list }] of lists.entries()) {
       const rest = lists.length - done;
-      if (list.length >= PROBE && met.length >= k) {
-        const floor = this.#floor(met, k, lists.length, except);
+      if (met.length >= k && (!list.isWhole || list.length >= LONG)) {
+        // Any chunks give a bound that holds; the first ones have the rarest identifiers and so the best scores.
+        const floor = this.#floor(alive.slice(0, BOUNDING), k, lists.length, except);
         isOpen &&= rest / lists.length >= floor;
         if (!isOpen) {
           alive = alive.filter((id) => this.#atMost(id, rest, lists.length) >= floor && !except.has(id));
@@ -61,7 +68,8 @@ export class Overlap {
       }
       this.#add(list.isWhole ? list : this.#postings.whole(name), isOpen, met);
     }
-    return alive.filter((id) => this.#sketches.namesOf(id) > 0 && !except.has(id));
+    const floor = this.#floor(alive, k, lists.length, except);
+    return alive.filter((id) => this.#atMost(id, 0, lists.length) >= floor && !except.has(id));
   }
 
   #add({ ids, length }: Posting, isOpen: boolean, met: number[]): void {
@@ -84,17 +92,12 @@ export class Overlap {
   }
 
   /** A score that at least `k` chunks have already, rounded down. */
-  #floor(met: readonly number[], k: number, wanted: number, except: ReadonlySet<number>): number {
+  #floor(ids: readonly number[], k: number, wanted: number, except: ReadonlySet<number>): number {
     const histogram = new Uint32Array(STEPS + 1);
-    for (const id of met) {
+    for (const id of ids) {
+      if (except.has(id)) continue;
       const step = Math.floor(this.#scoreOf(id, this.#shared[id] ?? 0, wanted) * STEPS);
       histogram[step] = (histogram[step] ?? 0) + 1;
-    }
-    for (const id of except) {
-      const count = this.#shared[id] ?? 0;
-      if (count === 0) continue;
-      const step = Math.floor(this.#scoreOf(id, count, wanted) * STEPS);
-      histogram[step] = (histogram[step] ?? 0) - 1;
     }
     let above = 0;
     for (let step = STEPS; step > 0; step -= 1) {

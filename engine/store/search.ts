@@ -17,7 +17,7 @@ export interface Found {
  * BM25 scores every chunk that has any of the words, so words are taken rarest first until their chunks are this many
  * together: the common ones it leaves out weigh least. Words of small stores all fit.
  */
-const SCORED_CHUNKS = 6000;
+const SCORED_CHUNKS = 3000;
 
 /** Counts remembered; a count that is a little old still tells rare from common. */
 const REMEMBERED_COUNTS = 50_000;

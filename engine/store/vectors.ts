@@ -13,7 +13,7 @@ export interface Nearest {
 export const EXACT_NODES = 4096;
 
 /** How many nodes the signs choose for each one wanted, and at least: `precis bench retrieval` prints the recall. */
-const CHOSEN_PER_RESULT = 8;
+const CHOSEN_PER_RESULT = 6;
 const CHOSEN_AT_LEAST = 384;
 
 export class VectorTable {
