@@ -90,6 +90,11 @@ export const SETTINGS = {
     description:
       "Whether background indexing waits for mains power. Completions, the files you edit and “Precis: Index Now” never wait.",
   },
+  "index.otherText": {
+    type: "boolean",
+    default: true,
+    description: "Index text of other kinds too: Markdown, configuration, SQL, shell and whatever else people write.",
+  },
   "execution.providers": {
     type: "array",
     items: { type: "string", pattern: "^[a-z][a-zA-Z0-9]*$" },
@@ -118,6 +123,7 @@ export interface Settings {
   readonly "retrieval.retrievers": readonly string[];
   readonly "index.maxFileKiB": number;
   readonly "index.exclude": readonly string[];
+  readonly "index.otherText": boolean;
   readonly "index.onBattery": "pauseWhenLow" | "pause" | "run";
   readonly "execution.providers": readonly string[];
   readonly "execution.threads": number;

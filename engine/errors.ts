@@ -31,6 +31,7 @@ export interface Problem {
     | "FILE_VANISHED"
     | "LINK_SKIPPED"
     | "PARSE_FALLBACK"
+    | "NOTEBOOK_BROKEN"
     | "RETRIEVER_FAILED"
     | "PROVIDER_FELL_BACK"
     | "SETTING_IGNORED"

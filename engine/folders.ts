@@ -188,7 +188,7 @@ function isReadWith(outer: string, inner: string, exclude: readonly string[]): b
   }
   const rules = readIgnoreRules(outer, exclude);
   const parts = path.split("/");
-  return parts.every((_, index) => !rules.ignores(parts.slice(0, index + 1).join("/"), "folder"));
+  return parts.every((_, index) => rules.reasonAt(parts.slice(0, index + 1).join("/"), "folder") === undefined);
 }
 
 /** The path of `file` seen from `root`, with forward slashes, `""` for the root itself; undefined outside it. */

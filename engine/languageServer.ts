@@ -20,7 +20,12 @@ import { Session } from "./session.ts";
 /** Settings that only a fresh engine can take up. */
 const RESTARTING: readonly (keyof Settings)[] = ["pack", "execution.providers", "execution.threads"];
 /** Settings that a folder takes up when it is opened. */
-const REOPENING: readonly (keyof Settings)[] = ["index.exclude", "index.maxFileKiB", "retrieval.retrievers"];
+const REOPENING: readonly (keyof Settings)[] = [
+  "index.exclude",
+  "index.maxFileKiB",
+  "index.otherText",
+  "retrieval.retrievers",
+];
 
 export class LanguageServer {
   readonly #connection: Connection;

@@ -6,6 +6,8 @@ import { messageOf, type Problem } from "../errors.ts";
 import { loadTokenizer } from "../infer/tokenizer.ts";
 import { type Language, type LanguagePaths, loadLanguages } from "../languages/languages.ts";
 import { chunk } from "./chunk.ts";
+import { chunkNotebook } from "./chunkNotebook.ts";
+import { isNotebook } from "./notebook.ts";
 import { loadTokenCounter } from "./tokenCounter.ts";
 
 export interface ChunkWorkerOptions {
@@ -33,33 +35,44 @@ async function serve(data: ChunkWorkerOptions, reply: (message: ChunkReply) => v
     const languages = await loadLanguages(data.languages);
     const countTokens = await loadTokenCounter(data.tokenizerFile, tokenizer);
     parentPort?.on("message", ({ id, path, text, isParsed }: ChunkRequest) => {
-      const watched = isParsed ? watch(languages.forPath(path)) : { language: undefined, trap: () => undefined };
-      const { chunks, problems } = chunk(text, watched.language, countTokens, data.maxTokens);
+      const watch = new ParserWatch(isParsed);
+      const named = (name: string) => watch.over(languages.all.find((language) => language.name === name));
+      const { chunks, problems } = isNotebook(path)
+        ? chunkNotebook(text, named, countTokens, data.maxTokens)
+        : chunk(text, watch.over(languages.forPath(path)), countTokens, data.maxTokens);
       // The parser's memory can no longer be trusted: this thread ends, and another takes the file without parsing.
-      const trap = watched.trap();
+      const { trap } = watch;
       if (trap !== undefined) throw trap;
       reply({ kind: "chunks", id, chunks, problems: problems.map((problem) => ({ ...problem, path })) });
     });
-    reply({ kind: "ready", extensions: languages.all.flatMap((language) => language.extensions) });
+    reply({ kind: "ready", extensions: [...languages.all.flatMap((language) => language.extensions), ".ipynb"] });
   } catch (error) {
     reply({ kind: "failed", detail: messageOf(error) });
   }
 }
 
-/** Tells afterwards whether the parser broke down inside its own code. */
-function watch(language: Language | undefined): { language: Language | undefined; trap: () => Error | undefined } {
-  let trap: Error | undefined;
-  if (language === undefined) return { language, trap: () => undefined };
-  const parse = (text: string) => {
-    try {
-      return language.parse(text);
-    } catch (error) {
-      // WebAssembly's name for it: memory out of bounds, stack overflow, unreachable code.
-      if (error instanceof Error && error.name === "RuntimeError") trap = error;
-      throw error;
-    }
-  };
-  return { language: { ...language, parse }, trap: () => trap };
+/** Tells afterwards whether a parser broke down inside its own code. */
+class ParserWatch {
+  readonly #isParsed: boolean;
+  trap: Error | undefined;
+
+  constructor(isParsed: boolean) {
+    this.#isParsed = isParsed;
+  }
+
+  over(language: Language | undefined): Language | undefined {
+    if (language === undefined || !this.#isParsed) return undefined;
+    const parse = (text: string) => {
+      try {
+        return language.parse(text);
+      } catch (error) {
+        // WebAssembly's name for it: memory out of bounds, stack overflow, unreachable code.
+        if (error instanceof Error && error.name === "RuntimeError") this.trap = error;
+        throw error;
+      }
+    };
+    return { ...language, parse };
+  }
 }
 
 const port = parentPort;

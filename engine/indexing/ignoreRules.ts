@@ -1,15 +1,11 @@
-// Which paths of a workspace are left out: the settings' patterns, every .gitignore and .precisignore from the git root
-// down, and folders that never hold a person's source. Rules are read once per folder and kept.
+// Which paths of a workspace are left out: the settings' patterns, git's own exclude files, every .gitignore and
+// .precisignore from the git root down, and folders that hold no person's source. Rules are read once per folder and kept.
 import { existsSync, readFileSync, statSync } from "node:fs";
+import { homedir } from "node:os";
 import { dirname, join, relative, sep } from "node:path";
 import ignore, { type Ignore } from "ignore";
 import { errnoOf } from "../errors.ts";
-
-/** Never a person's source, whether ignored or not. */
-const SKIPPED_FOLDERS = new Set([".git", ".hg", ".svn", "node_modules", "__pycache__"]);
-
-/** Their presence says that the folder around them is a Python environment. */
-const ENVIRONMENT_MARKS = ["pyvenv.cfg", "conda-meta"];
+import { isNeverSource, type NamedReason, reasonOfFolder } from "./nameRules.ts";
 
 const IGNORE_FILES = [".gitignore", ".precisignore"];
 
@@ -20,11 +16,14 @@ interface Rules {
   readonly seen: (path: string) => string;
 }
 
+/** A reason of rules; those of ignore files need no detail. */
+export type Ruling = Pick<NamedReason, "reason"> & Partial<NamedReason>;
+
 export interface IgnoreRules {
-  /** `path` is relative to the workspace; its folder is taken as not ignored. */
-  ignores(path: string, kind: "file" | "folder"): boolean;
-  /** The same for a path whose folders may be ignored as well. */
-  ignoresAnyPart(path: string): boolean;
+  /** Undefined where nothing speaks against it. `path` is relative to the workspace; its folder is taken as wanted. */
+  reasonAt(path: string, kind: "file" | "folder"): Ruling | undefined;
+  /** The same for a file whose folders may be left out as well. */
+  reasonOnWayTo(path: string): Ruling | undefined;
 }
 
 export function readIgnoreRules(root: string, exclude: readonly string[]): IgnoreRules {
@@ -42,36 +41,36 @@ export function readIgnoreRules(root: string, exclude: readonly string[]): Ignor
     return rules;
   };
 
-  const ignores = (path: string, kind: "file" | "folder"): boolean => {
-    if (kind === "folder" && isNeverSource(root, path)) return true;
+  const reasonAt = (path: string, kind: "file" | "folder"): Ruling | undefined => {
+    if (kind === "folder" && isNeverSource(path)) return { reason: "ignored" };
     let isIgnored = false;
+    let isWanted = false;
     // The setting stands first, so that a .gitignore cannot bring back what a person excluded.
     for (const [index, { patterns, seen }] of rulesFor(parentOf(path)).entries()) {
       const verdict = patterns.test(seen(path) + (kind === "folder" ? "/" : ""));
       if (verdict.ignored) isIgnored = true;
-      if (isIgnored && index === 0) return true;
+      if (isIgnored && index === 0) return { reason: "ignored" };
       if (verdict.unignored) isIgnored = false;
+      if (verdict.ignored || verdict.unignored) isWanted = verdict.unignored;
     }
-    return isIgnored;
+    if (isIgnored) return { reason: "ignored" };
+    return kind === "folder" && !isWanted ? reasonOfFolder(root, path) : undefined;
   };
 
   return {
-    ignores,
-    ignoresAnyPart: (path) => {
-      const parts = path.split("/");
-      const folders = parts.slice(0, -1).map((_, index) => parts.slice(0, index + 1).join("/"));
-      return folders.some((folder) => ignores(folder, "folder")) || ignores(path, "file");
+    reasonAt,
+    reasonOnWayTo: (path) => {
+      for (let end = path.indexOf("/"); end !== -1; end = path.indexOf("/", end + 1)) {
+        const reason = reasonAt(path.slice(0, end), "folder");
+        if (reason !== undefined) return reason;
+      }
+      return reasonAt(path, "file");
     },
   };
 }
 
 function same(path: string): string {
   return path;
-}
-
-function isNeverSource(root: string, folder: string): boolean {
-  if (SKIPPED_FOLDERS.has(folder.slice(folder.lastIndexOf("/") + 1))) return true;
-  return ENVIRONMENT_MARKS.some((mark) => existsSync(join(root, folder, mark)));
 }
 
 /** A workspace may be a folder inside a repository: the rules of the folders between apply too. */
@@ -83,9 +82,10 @@ function rulesAbove(root: string): Rules[] {
     above.unshift(dirname(folder));
   }
   const gitRoot = above[0] ?? root;
-  const excluded = readPatterns(join(gitRoot, ".git", "info", "exclude"));
+  const excluded = [readPatterns(personalIgnoreFile()), readPatterns(join(gitRoot, ".git", "info", "exclude"))];
+  const ofGit = excluded.map((text) => (text === undefined ? undefined : ignore().add(text)));
   const found = above.map((folder) => ({ folder, patterns: readRules(folder) }));
-  const all = [{ folder: gitRoot, patterns: excluded === undefined ? undefined : ignore().add(excluded) }, ...found];
+  const all = [...ofGit.map((patterns) => ({ folder: gitRoot, patterns })), ...found];
   return all.flatMap(({ folder, patterns }) => {
     if (patterns === undefined) return [];
     const prefix = relative(folder, root).split(sep).join("/");
@@ -93,6 +93,16 @@ function rulesAbove(root: string): Rules[] {
     if (prefix !== "" && patterns.ignores(`${prefix}/`)) return [];
     return [{ patterns, seen: prefix === "" ? same : (path: string) => `${prefix}/${path}` }];
   });
+}
+
+/** Git's `core.excludesFile`, where a person's settings of git name one, else where git looks without. */
+function personalIgnoreFile(): string {
+  const gitFolder = join(process.env["XDG_CONFIG_HOME"] || join(homedir(), ".config"), "git");
+  for (const file of [join(homedir(), ".gitconfig"), join(gitFolder, "config")]) {
+    const named = /^\s*excludesfile\s*=\s*"?([^"\n]+?)"?\s*$/im.exec(readPatterns(file) ?? "")?.[1];
+    if (named !== undefined) return named.replace(/^~(?=\/)/, homedir());
+  }
+  return join(gitFolder, "ignore");
 }
 
 function readRules(folder: string): Ignore | undefined {

@@ -27,7 +27,7 @@ export interface IndexerOptions {
   readonly models: Models;
   /** The pack's `fuser.branching`. */
   readonly branching: number;
-  readonly settings: Pick<Settings, "index.maxFileKiB" | "index.exclude">;
+  readonly settings: Pick<Settings, "index.maxFileKiB" | "index.exclude" | "index.otherText">;
 }
 
 export interface IndexOptions {
@@ -68,15 +68,15 @@ export function createIndexer(options: IndexerOptions): Indexer {
   const steps = createTurns();
   /** Paths that an update took in while a pass was under way: what the pass read of them may be older. */
   const overtaken = new Overtaken();
-  let isWanted = createWanted(root, settings, chunker);
+  const supports = (path: string) => settings["index.otherText"] || chunker.supports(path);
+  let isWanted = createWanted(root, settings, supports);
   let updates = 0;
 
   const index = async ({ force: isForced = false, signal, onProgress }: IndexOptions): Promise<IndexReport> => {
     const tally = new Tally();
     if (store.readOnly) return tally.report(store.stats());
     overtaken.clear();
-    isWanted = createWanted(root, settings, chunker);
-    const supports = (path: string) => chunker.supports(path);
+    isWanted = createWanted(root, settings, supports);
     const found = await findFiles({ root, exclude, maxFileBytes, supports }, tally, signal);
     const pace = new Pace(found.files.length, onProgress);
     const onSame = (path: string) => pace.done(path);

@@ -3,6 +3,9 @@ import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import type { SourceFile } from "../domain.ts";
 import { messageOf } from "../errors.ts";
+import { reasonAgainst as reasonOfText } from "./contentRules.ts";
+import type { NamedReason } from "./nameRules.ts";
+import { isNotebook, mostBytes, readNotebook } from "./notebook.ts";
 import { reasonOf, type ScannedFile } from "./scan.ts";
 import type { SkippedFile, SkipReason } from "./skipReasons.ts";
 
@@ -13,22 +16,8 @@ export type ReadSource =
 /** Without following a link put there since the scan, and without waiting for the other end of a pipe. */
 const OPEN_FLAGS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
-/** A private key with its body, and tokens whose shape leaves no doubt. */
-const SECRETS = [
-  /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY(?: BLOCK)?-----[\s"'\\n+]*(?:[A-Za-z0-9+/=]{40}|Proc-Type|Version)/,
-  /\bAKIA(?![A-Z0-9]*EXAMPLE)[A-Z0-9]{16}\b/,
-  /\bgh[pousr]_[A-Za-z0-9]{36}\b/,
-  /\bgithub_pat_[A-Za-z0-9_]{60,}\b/,
-  /\bxox[abprs]-[0-9]+-[0-9A-Za-z-]{20,}\b/,
-  /\bAIza[0-9A-Za-z_-]{35}\b/,
-  /\bsk_live_[0-9A-Za-z]{24,}\b/,
-];
-
-/** Code written by people stays far below these, in characters of a line. */
-const LONGEST_LINE = 20_000;
-const MEAN_LINE = 200;
-/** Too short a text for its mean to tell anything. */
-const MEAN_NEEDS = 4096;
+/** Bytes looked at before a larger file is read whole. */
+const SNIFFED = 8192;
 
 export async function readSource(scanned: ScannedFile, maxFileBytes: number): Promise<ReadSource> {
   const { path } = scanned;
@@ -44,13 +33,13 @@ export async function readSource(scanned: ScannedFile, maxFileBytes: number): Pr
   try {
     const stats = await handle.stat();
     if (!stats.isFile()) return skip("unreadable", "not a regular file");
-    if (stats.size > maxFileBytes) return skip("too-large", `${stats.size} bytes`);
-    const bytes = await handle.readFile();
-    if (isBinary(bytes)) return skip("binary");
+    if (stats.size > mostBytes(path, maxFileBytes)) return skip("too-large", `${stats.size} bytes`);
+    const bytes = await readText(handle, stats.size);
+    if (bytes === undefined) return skip("binary");
     const text = decode(bytes);
     if (text === undefined) return skip("not-utf8");
-    const reason = reasonAgainst(text);
-    if (reason !== undefined) return skip(reason);
+    const ruling = reasonAgainst(path, text, maxFileBytes);
+    if (ruling !== undefined) return { skipped: { path, ...ruling } };
     return { file: { path, text }, size: stats.size, mtimeMs: stats.mtimeMs };
   } catch (error) {
     return skip(reasonOf(error), messageOf(error));
@@ -59,10 +48,23 @@ export async function readSource(scanned: ScannedFile, maxFileBytes: number): Pr
   }
 }
 
-/** Why a text, from the disk or from an editor, must not be indexed. */
-export function reasonAgainst(text: string): SkipReason | undefined {
-  if (SECRETS.some((pattern) => pattern.test(text))) return "secret";
-  return isMinified(text) ? "minified" : undefined;
+/** Why a text, from the disk or from an editor, must not be indexed. Of a notebook, its code counts. */
+export function reasonAgainst(path: string, text: string, maxFileBytes: number): NamedReason | undefined {
+  if (!isNotebook(path)) return reasonOfText(text);
+  const code = readNotebook(text)?.code ?? "";
+  const size = Buffer.byteLength(code);
+  return size > maxFileBytes ? { reason: "too-large", detail: `${size} bytes of code` } : reasonOfText(code);
+}
+
+/** Undefined as soon as the file is seen to be no text. */
+async function readText(handle: FileHandle, size: number): Promise<Uint8Array | undefined> {
+  if (size > SNIFFED) {
+    const head = new Uint8Array(SNIFFED);
+    const { bytesRead } = await handle.read(head, 0, SNIFFED, 0);
+    if (isBinary(head.subarray(0, bytesRead))) return undefined;
+  }
+  const bytes = await handle.readFile();
+  return isBinary(bytes) ? undefined : bytes;
 }
 
 /** Git's rule: text holds no zero byte. UTF-16 does, but is text in another encoding. */
@@ -79,16 +81,4 @@ function decode(bytes: Uint8Array): string | undefined {
     if (error instanceof TypeError) return undefined;
     throw error;
   }
-}
-
-function isMinified(text: string): boolean {
-  let lines = 0;
-  let length = 0;
-  for (const line of text.split("\n")) {
-    if (line.length > LONGEST_LINE) return true;
-    if (line.trim() === "") continue;
-    lines += 1;
-    length += line.length;
-  }
-  return length >= MEAN_NEEDS && length / lines > MEAN_LINE;
 }

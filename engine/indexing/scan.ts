@@ -5,6 +5,8 @@ import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError, errnoOf, messageOf } from "../errors.ts";
 import { readIgnoreRules } from "./ignoreRules.ts";
+import { reasonOfName } from "./nameRules.ts";
+import { mostBytes } from "./notebook.ts";
 import type { SkippedFile, SkipReason } from "./skipReasons.ts";
 
 export interface ScannedFile {
@@ -21,13 +23,9 @@ export interface ScanOptions {
   readonly root: string;
   readonly exclude: readonly string[];
   readonly maxFileBytes: number;
-  /** Whether some language claims the path. */
+  /** Whether the path may be indexed, as far as languages and settings say. */
   supports(path: string): boolean;
 }
-
-/** Files that hold keys by convention; their text is never read. */
-const SECRET_NAMES =
-  /^(\.env(\..+)?|\.netrc|\.pypirc|\.npmrc|\.htpasswd|id_(rsa|dsa|ecdsa|ed25519)|.+\.(pem|key|p12|pfx|jks|keystore|kdbx))$/i;
 
 export async function* scan(options: ScanOptions, signal?: AbortSignal): AsyncGenerator<Scanned> {
   const root = await openRoot(options.root);
@@ -43,10 +41,11 @@ export async function* scan(options: ScanOptions, signal?: AbortSignal): AsyncGe
     const inner: string[] = [];
     for (const entry of found.entries) {
       const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
-      if (entry.isSymbolicLink()) {
-        yield { skipped: { path, reason: "symlink" } };
-      } else if (rules.ignores(path, entry.isDirectory() ? "folder" : "file")) {
-        yield { skipped: { path, reason: "ignored" } };
+      const ruling = entry.isSymbolicLink()
+        ? { reason: "symlink" as const }
+        : rules.reasonAt(path, entry.isDirectory() ? "folder" : "file");
+      if (ruling !== undefined) {
+        yield { skipped: { path, ...ruling } };
       } else if (entry.isDirectory()) {
         inner.push(path);
       } else {
@@ -80,7 +79,8 @@ async function look(path: string, absolutePath: string, options: ScanOptions): P
   const skip = (reason: SkipReason, detail?: string): Scanned => ({
     skipped: { path, reason, ...(detail === undefined ? {} : { detail }) },
   });
-  if (isSecretName(path)) return skip("secret");
+  const named = reasonOfName(path);
+  if (named !== undefined) return { skipped: { path, ...named } };
   if (!options.supports(path)) return skip("unsupported");
   let stats: Stats;
   try {
@@ -90,12 +90,10 @@ async function look(path: string, absolutePath: string, options: ScanOptions): P
   }
   // A pipe or a device would wait for ever, or never end.
   if (!stats.isFile()) return skip("unreadable", "not a regular file");
-  if (stats.size > options.maxFileBytes) return skip("too-large", `${stats.size} bytes`);
+  if (stats.size > mostBytes(path, options.maxFileBytes)) return skip("too-large", `${stats.size} bytes`);
+  const sized = reasonOfName(path, stats.size);
+  if (sized !== undefined) return { skipped: { path, ...sized } };
   return { file: { path, absolutePath, size: stats.size, mtimeMs: stats.mtimeMs } };
-}
-
-export function isSecretName(path: string): boolean {
-  return SECRET_NAMES.test(path.slice(path.lastIndexOf("/") + 1));
 }
 
 export function reasonOf(error: unknown): SkipReason {

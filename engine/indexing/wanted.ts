@@ -2,20 +2,22 @@
 import type { Settings } from "../config.ts";
 import type { SourceFile } from "../domain.ts";
 import { type IgnoreRules, readIgnoreRules } from "./ignoreRules.ts";
+import { reasonOfName } from "./nameRules.ts";
+import { mostBytes } from "./notebook.ts";
 import { reasonAgainst } from "./readSource.ts";
-import { isSecretName } from "./scan.ts";
 
 /** Ignore files are read when the first text is asked about, and once. */
 export function createWanted(
   root: string,
   settings: Pick<Settings, "index.maxFileKiB" | "index.exclude">,
-  chunker: { supports(path: string): boolean },
+  supports: (path: string) => boolean,
 ): (source: SourceFile) => boolean {
   let rules: IgnoreRules | undefined;
   return ({ path, text }) => {
-    if (!chunker.supports(path) || isSecretName(path)) return false;
-    if (Buffer.byteLength(text) > settings["index.maxFileKiB"] * 1024) return false;
+    const size = Buffer.byteLength(text);
+    const maxFileBytes = settings["index.maxFileKiB"] * 1024;
+    if (!supports(path) || size > mostBytes(path, maxFileBytes) || reasonOfName(path, size) !== undefined) return false;
     rules ??= readIgnoreRules(root, settings["index.exclude"]);
-    return !rules.ignoresAnyPart(path) && reasonAgainst(text) === undefined;
+    return rules.reasonOnWayTo(path) === undefined && reasonAgainst(path, text, maxFileBytes) === undefined;
   };
 }

@@ -139,12 +139,12 @@ describe("a first pass", () => {
 
   test.each([
     ["an empty folder", {}],
-    ["a folder without Python", { "readme.md": "# hello", "a/b.json": "{}" }],
+    ["a folder of pictures", { "logo.png": "PNG", "a/b.jpg": "JPG" }],
   ])("%s gives an empty index", async (_name, files) => {
     const { indexer, store } = await bench(files);
     const report = await indexer.index();
     expect(report).toMatchObject({ files: 0, chunks: 0, nodes: 0, embedded: 0, fused: 0 });
-    expect(report.skipped["unsupported"] ?? 0).toBe(Object.keys(files).length);
+    expect(report.skipped["binary"] ?? 0).toBe(Object.keys(files).length);
     expect(store.nodeAt("", "repository")).toBeUndefined();
   });
 });
@@ -311,7 +311,7 @@ test("a store that another process writes is left alone", async () => {
   await writer.indexer.index();
   const { store } = openStoreIn(writer.storeDir);
   const reader = await bench({ "z.py": "z = 1\n" });
-  const settings = { "index.exclude": [], "index.maxFileKiB": 64 };
+  const settings = { "index.exclude": [], "index.maxFileKiB": 64, "index.otherText": true };
   const indexer = createIndexer({
     root: reader.root,
     store,

@@ -117,7 +117,7 @@ export async function openBench(files: Record<string, string>, options: BenchOpt
   const models = countingModels();
   const { store } = openStoreIn(storeDir);
   const { exclude = [], maxFileKiB = 1024, chunker = await directChunker() } = options;
-  const settings = { "index.exclude": exclude, "index.maxFileKiB": maxFileKiB };
+  const settings = { "index.exclude": exclude, "index.maxFileKiB": maxFileKiB, "index.otherText": true };
   const indexer = createIndexer({ root, store, chunker, models, branching: BRANCHING, settings });
   const close = () => {
     store.close();
