@@ -7,6 +7,7 @@ import {
   ResponseError,
 } from "vscode-languageserver/node";
 import type { TextDocument } from "vscode-languageserver-textdocument";
+import type { BehaviourSession } from "./behaviourSession.ts";
 import type { Completion } from "./completion/complete.ts";
 import { EngineError } from "./errors.ts";
 import { explain } from "./explain.ts";
@@ -15,11 +16,13 @@ import type { Session } from "./session.ts";
 
 export class CompletionSession {
   readonly #session: Session;
+  readonly #behaviour: BehaviourSession;
   #current: AbortController | undefined;
   #completions = 0;
 
-  constructor(session: Session) {
+  constructor(session: Session, behaviour: BehaviourSession) {
     this.#session = session;
+    this.#behaviour = behaviour;
   }
 
   /** A request ends the one before it. Throws a `ResponseError` for a named error. */
@@ -67,6 +70,7 @@ export class CompletionSession {
 
   accepted({ completionId }: Accepted): void {
     this.#session.connection.console.debug(`completion ${completionId} accepted`);
+    this.#behaviour.accepted(completionId);
   }
 
   /** Ends what is being computed. */
@@ -76,6 +80,15 @@ export class CompletionSession {
 
   #item(document: TextDocument, offset: number, completion: Completion): InlineCompletionItem {
     this.#completions += 1;
+    this.#behaviour.shown({
+      id: this.#completions,
+      uri: document.uri,
+      language: document.languageId,
+      text: document.getText(),
+      offset,
+      offer: completion,
+      features: completion.verdict?.features,
+    });
     const range = { start: document.positionAt(offset), end: document.positionAt(offset + completion.replaceRight) };
     const accept = {
       title: "Accepted",

@@ -37,6 +37,7 @@ export interface Problem {
     | "SETTING_IGNORED"
     | "GATE_IGNORED"
     | "BEHAVIOUR_FORGOTTEN"
+    | "BEHAVIOUR_UNSAVED"
     | "STORE_REBUILT"
     | "STORE_READ_ONLY";
   readonly detail: string;

@@ -8,13 +8,22 @@ import {
   type InitializeResult,
   TextDocumentSyncKind,
 } from "vscode-languageserver/node";
+import { BehaviourSession } from "./behaviourSession.ts";
 import { CompletionSession } from "./completionSession.ts";
 import type { Settings } from "./config.ts";
 import { IndexingSession } from "./indexingSession.ts";
 import type { Installation } from "./installation.ts";
 import { type PowerSource, SYSTEM_POWER } from "./power.ts";
 import { progressOn, type StartProgress } from "./progress.ts";
-import { ACCEPTED, type Accepted, ENGINE_COMMANDS, EXPLAIN, SETTINGS_SECTION, SKIPPED } from "./protocol.ts";
+import {
+  ACCEPTED,
+  type Accepted,
+  ENGINE_COMMANDS,
+  EXPLAIN,
+  SETTINGS_SECTION,
+  SKIPPED,
+  STATISTICS,
+} from "./protocol.ts";
 import { Session } from "./session.ts";
 
 /** Settings that only a fresh engine can take up. */
@@ -32,6 +41,7 @@ export class LanguageServer {
   readonly #session: Session;
   readonly #indexing: IndexingSession;
   readonly #completions: CompletionSession;
+  readonly #behaviour: BehaviourSession;
   readonly #startProgress: StartProgress;
 
   /** `power`: what the machine runs on; background indexing may wait for it. */
@@ -39,7 +49,8 @@ export class LanguageServer {
     this.#connection = connection;
     this.#session = new Session(connection, installation);
     this.#indexing = new IndexingSession(this.#session, power);
-    this.#completions = new CompletionSession(this.#session);
+    this.#behaviour = new BehaviourSession(this.#session);
+    this.#completions = new CompletionSession(this.#session, this.#behaviour);
     const canCreate = () => this.#session.client?.capabilities.window?.workDoneProgress === true;
     this.#startProgress = progressOn(connection, canCreate);
   }
@@ -54,18 +65,23 @@ export class LanguageServer {
     // Not `onExecuteCommand`: that takes the client's work-done token out of the params.
     connection.onRequest(ExecuteCommandRequest.type, async ({ command, workDoneToken }, cancellation) => {
       if (command === ENGINE_COMMANDS.cancel) this.#indexing.cancel();
+      if (command === ENGINE_COMMANDS.forgetBehaviour) await this.#behaviour.forget();
       if (command !== ENGINE_COMMANDS.reindex && command !== ENGINE_COMMANDS.index) return null;
       const progress = await this.#startProgress("Precis: indexing", { token: workDoneToken, cancellation });
       return this.#indexing.index({ progress, isForced: command === ENGINE_COMMANDS.reindex });
     });
     connection.onRequest(EXPLAIN, () => this.#completions.explain());
+    connection.onRequest(STATISTICS, () => this.#behaviour.statistics());
     connection.onRequest(SKIPPED, () => this.#session.folders.skippedFiles());
     connection.onNotification(ACCEPTED, (params: Accepted) => this.#completions.accepted(params));
     connection.onShutdown(async () => {
       this.#completions.cancel();
+      await this.#behaviour.stop();
       await this.#indexing.stop();
     });
     this.#session.documents.onDidChangeContent(({ document }) => this.#indexing.documentChanged(document));
+    this.#session.documents.onDidChangeContent(({ document }) => this.#behaviour.documentChanged(document));
+    this.#session.documents.onDidClose(({ document }) => this.#behaviour.documentClosed(document));
     this.#session.documents.listen(connection);
     connection.listen();
   }
@@ -109,6 +125,7 @@ export class LanguageServer {
       );
     }
     await this.#session.pullSettings();
+    await this.#behaviour.start();
     await this.#indexing.start(client?.workspaceFolders ?? []);
   }
 

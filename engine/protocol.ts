@@ -9,6 +9,9 @@ export const SKIPPED = "precis/skipped";
 /** Client → server notification: the person accepted a completion. Params `Accepted`. */
 export const ACCEPTED = "precis/accepted";
 
+/** Client → server request: what became of offers on this machine, counted here alone. `null` params, answers `Statistics`. */
+export const STATISTICS = "precis/statistics";
+
 /** `workspace/executeCommand` names the engine answers. The first two report work-done progress and can be cancelled. */
 export const ENGINE_COMMANDS = {
   /** Everything anew. Answers `IndexingOutcome`. */
@@ -17,6 +20,8 @@ export const ENGINE_COMMANDS = {
   index: "precis.engine.index",
   /** Ends the pass under way; none begins by itself until one of the others is asked for. */
   cancel: "precis.engine.cancelIndexing",
+  /** Drops what was counted of offers and what the gate learned from them. Answers null. */
+  forgetBehaviour: "precis.engine.forgetBehaviour",
 } as const;
 
 /** How a pass that a person asked for ended. */
@@ -145,4 +150,28 @@ export interface InitializationOptions {
   readonly storageDir?: string;
   /** Folder that holds the packs; `packs/` beside the engine when absent. */
   readonly packsDir?: string;
+}
+
+/** Counts of offers that were on the screen; those there for less than a blink are left out. */
+export interface OfferCounts {
+  readonly shown: number;
+  /** Taken whole, and taken up to a word or a line. */
+  readonly accepted: number;
+  readonly acceptedPart: number;
+  /** Written by hand just as offered. */
+  readonly typed: number;
+  readonly rejected: number;
+  /** Of the taken: still there after 30 s, or changed by then. */
+  readonly survived: number;
+  readonly lost: number;
+  /** Characters taken, those written by hand left out. */
+  readonly characters: number;
+}
+
+export interface Statistics {
+  readonly total: OfferCounts;
+  /** A row a day and language, oldest day first; days are local dates such as `2026-11-21`. */
+  readonly days: readonly (OfferCounts & { readonly day: string; readonly language: string })[];
+  /** How many answers have moved the gate since it was shipped or last forgotten; null for a pack without a gate. */
+  readonly gate: { readonly answers: number } | null;
 }

@@ -1,0 +1,199 @@
+// What one person's answers leave behind, in one small file of the engine's storage folder: counts per day and language,
+// and how far the gate has moved from the shipped one. Never in the workspace, never sent anywhere; `forget` empties it.
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { Ajv } from "ajv";
+import { type GateShift, NO_SHIFT } from "./completion/gate.ts";
+import { errnoOf, messageOf, type Problem } from "./errors.ts";
+import type { Fate } from "./outcomes.ts";
+
+const FILE = "behaviour.json";
+
+/** Days kept; a year and a month, so that a month can be compared with the same of last year. */
+const DAYS = 400;
+
+export interface Counts {
+  readonly shown: number;
+  /** Taken whole, and up to a word or a line. */
+  readonly accepted: number;
+  readonly acceptedPart: number;
+  /** Written by hand just as offered. */
+  readonly typed: number;
+  readonly rejected: number;
+  /** Of the taken: still there after 30 s, or not. */
+  readonly survived: number;
+  readonly lost: number;
+  /** Characters taken, those written by hand left out. */
+  readonly characters: number;
+}
+
+export const NO_COUNTS: Counts = {
+  shown: 0,
+  accepted: 0,
+  acceptedPart: 0,
+  typed: 0,
+  rejected: 0,
+  survived: 0,
+  lost: 0,
+  characters: 0,
+};
+
+/** The file. Days are local dates, `2026-11-21`; languages the editor's ids. */
+interface Kept {
+  readonly schemaVersion: 1;
+  days: Record<string, Record<string, Counts>>;
+  gate: { reader: string; shift: GateShift };
+}
+
+const COUNT = { type: "integer", minimum: 0 } as const;
+const SCHEMA = {
+  type: "object",
+  required: ["schemaVersion", "days", "gate"],
+  properties: {
+    schemaVersion: { const: 1 },
+    days: {
+      type: "object",
+      propertyNames: { pattern: "^\\d{4}-\\d{2}-\\d{2}$" },
+      additionalProperties: {
+        type: "object",
+        additionalProperties: {
+          type: "object",
+          required: Object.keys(NO_COUNTS),
+          properties: Object.fromEntries(Object.keys(NO_COUNTS).map((name) => [name, COUNT])),
+        },
+      },
+    },
+    gate: {
+      type: "object",
+      required: ["reader", "shift"],
+      properties: {
+        reader: { type: "string" },
+        shift: {
+          type: "object",
+          required: ["bias", "weights", "answers"],
+          properties: {
+            bias: { type: "number" },
+            weights: { type: "object", additionalProperties: { type: "number" } },
+            answers: COUNT,
+          },
+        },
+      },
+    },
+  },
+} as const;
+
+/** Open for one session; `save` writes what changed. */
+export class Behaviour {
+  readonly #file: string;
+  #kept: Kept;
+  #isChanged = false;
+
+  constructor(file: string, kept: Kept = nothing()) {
+    this.#file = file;
+    this.#kept = kept;
+  }
+
+  /** The shift learned with that reader; none for another one's. */
+  shiftFor(reader: string): GateShift {
+    return this.#kept.gate.reader === reader ? this.#kept.gate.shift : NO_SHIFT;
+  }
+
+  keepShift(reader: string, shift: GateShift): void {
+    this.#kept.gate = { reader, shift };
+    this.#isChanged = true;
+  }
+
+  count(fate: Fate, language: string, characters: number, day: string): void {
+    const ofDay = this.#kept.days[day] ?? {};
+    const counts = ofDay[language] ?? NO_COUNTS;
+    ofDay[language] = { ...counts, ...added(counts, fate, characters) };
+    this.#kept.days[day] = ofDay;
+    this.#isChanged = true;
+  }
+
+  /** Oldest day first. */
+  get counts(): readonly { readonly day: string; readonly language: string; readonly counts: Counts }[] {
+    return Object.entries(this.#kept.days)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .flatMap(([day, ofDay]) => Object.entries(ofDay).map(([language, counts]) => ({ day, language, counts })));
+  }
+
+  get answers(): number {
+    return this.#kept.gate.shift.answers;
+  }
+
+  /** Everything learned and counted, in the file too. */
+  async forget(): Promise<void> {
+    this.#kept = nothing();
+    this.#isChanged = false;
+    await rm(this.#file, { force: true });
+  }
+
+  /** Whole or not at all: a crash leaves the old file. Problems, since nobody's work depends on it. */
+  async save(): Promise<readonly Problem[]> {
+    if (!this.#isChanged) return [];
+    this.#isChanged = false;
+    const days = Object.entries(this.#kept.days).sort(([a], [b]) => (a < b ? 1 : -1));
+    this.#kept.days = Object.fromEntries(days.slice(0, DAYS));
+    const text = JSON.stringify(this.#kept);
+    const unfinished = `${this.#file}.${process.pid}.new`;
+    try {
+      await mkdir(dirname(this.#file), { recursive: true });
+      await writeFile(unfinished, text);
+      await rename(unfinished, this.#file);
+      return [];
+    } catch (error) {
+      await rm(unfinished, { force: true }).catch(() => {});
+      return [{ code: "BEHAVIOUR_UNSAVED", detail: `${this.#file}: ${messageOf(error)}` }];
+    }
+  }
+}
+
+/** A file that cannot be read or is damaged starts anew, with a problem that says so. */
+export async function openBehaviour(dir: string): Promise<{ behaviour: Behaviour; problems: readonly Problem[] }> {
+  const file = join(dir, FILE);
+  const anew = (detail: string) => ({
+    behaviour: new Behaviour(file),
+    problems: [{ code: "BEHAVIOUR_FORGOTTEN", detail: `statistics start anew: ${file}: ${detail}` } as const],
+  });
+  let raw: unknown;
+  try {
+    raw = JSON.parse(await readFile(file, "utf8"));
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return { behaviour: new Behaviour(file), problems: [] };
+    return anew(messageOf(error));
+  }
+  const ajv = new Ajv({ strict: false });
+  const isKept = ajv.compile<Kept>(SCHEMA);
+  if (!isKept(raw)) return anew(ajv.errorsText(isKept.errors, { dataVar: "file" }));
+  return { behaviour: new Behaviour(file, raw), problems: [] };
+}
+
+/** The local date of a moment. */
+export function dayOf(date: Date): string {
+  const two = (value: number) => String(value).padStart(2, "0");
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+}
+
+function nothing(): Kept {
+  return { schemaVersion: 1, days: {}, gate: { reader: "", shift: NO_SHIFT } };
+}
+
+/** `survived` and `lost` belong to an offer that was counted as shown when it was taken. */
+function added(counts: Counts, fate: Fate, characters: number): Partial<Counts> {
+  const shown = counts.shown + 1;
+  switch (fate) {
+    case "accepted":
+      return { shown, accepted: counts.accepted + 1, characters: counts.characters + characters };
+    case "part":
+      return { shown, acceptedPart: counts.acceptedPart + 1, characters: counts.characters + characters };
+    case "typed":
+      return { shown, typed: counts.typed + 1 };
+    case "rejected":
+      return { shown, rejected: counts.rejected + 1 };
+    case "survived":
+      return { survived: counts.survived + 1 };
+    case "lost":
+      return { lost: counts.lost + 1 };
+  }
+}
