@@ -71,6 +71,7 @@ export async function chunksCommand(installation: Installation, dir: string, opt
   const chunker = await startChunker({
     workerUrl: installation.workers.chunker,
     ...(await chunkingOf(installation, options)),
+    isLinearised: true,
   });
   try {
     for await (const chunk of exportChunks(dir, chunker)) {

@@ -31,7 +31,7 @@ export interface AstFeatures {
   readonly references: readonly string[];
   /** Dotted module paths and names imported in the chunk. */
   readonly imports: readonly string[];
-  /** Pre-order walk of named syntax nodes, identifiers kept, as UniXcoder's input (LlavaCode section 3). */
+  /** Pre-order walk of named syntax nodes, identifiers kept, as UniXcoder's input (LlavaCode section 3); `""` where no one reads it. */
   readonly linearised: string;
 }
 

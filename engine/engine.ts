@@ -93,6 +93,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     workerUrl: options.workers.chunker,
     tokenizerFile,
     maxTokens: manifest.chunking.maxTokens,
+    isLinearised: manifest.encoder.modality === "ast",
   }).catch(async (error: unknown) => {
     // A worker left behind would keep the process alive.
     await models.close();

@@ -12,7 +12,8 @@ interface Grouped {
   readonly owner: Branch | undefined;
 }
 
-export function featuresOf(group: Grouped, span: Span, syntax: Syntax | undefined): AstFeatures {
+/** `isLinearised` false leaves the linearised form empty: it costs more than the rest, and few encoders read it. */
+export function featuresOf(group: Grouped, span: Span, syntax: Syntax | undefined, isLinearised: boolean): AstFeatures {
   if (syntax === undefined) return EMPTY;
   const subject = subjectOf(group);
   const names = within(syntax.names, span);
@@ -25,7 +26,7 @@ export function featuresOf(group: Grouped, span: Span, syntax: Syntax | undefine
     defines: namesAs("definition", "binding"),
     references: namesAs("reference"),
     imports: unique(within(syntax.imports, span).map((entry) => entry.path)),
-    linearised: linearise(group.branches, span, names, syntax),
+    linearised: isLinearised ? linearise(group.branches, span, names, syntax) : "",
   };
 }
 

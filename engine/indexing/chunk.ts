@@ -1,7 +1,7 @@
 // Text -> chunks of at most `maxTokens`, cut at syntax boundaries (HEF section 3.2). Pure; never throws.
 // Chunks do not overlap and cover every line that is not blank. Small siblings are packed together; a definition stays
 // whole where it fits; a larger one is opened; what has no syntax to open is cut at blank lines and shallow indentation.
-import type { Chunk } from "../domain.ts";
+import type { AstFeatures, Chunk, Span } from "../domain.ts";
 import { messageOf, type Problem } from "../errors.ts";
 import type { Language, Syntax } from "../languages/languages.ts";
 import { featuresOf } from "./astFeatures.ts";
@@ -29,6 +29,7 @@ export function chunk(
   language: Language | undefined,
   countTokens: (text: string) => number,
   maxTokens: number,
+  isLinearised = true,
 ): { chunks: Chunk[]; problems: Problem[] } {
   const rows = readRows(text, countTokens);
   if (rows.count === 0) return { chunks: [], problems: [] };
@@ -37,7 +38,8 @@ export function chunk(
   try {
     const tree = syntax === undefined ? { branches: [] } : growTree(syntax.units, rows);
     const groups = pack(tree, { from: 0, to: rows.count }, rows, maxTokens);
-    const chunks = groups.flatMap((group) => chunksOf(text, group, rows, syntax, countTokens, maxTokens));
+    const featuresIn = (group: Group, span: Span) => featuresOf(group, span, syntax, isLinearised);
+    const chunks = groups.flatMap((group) => chunksOf(text, group, rows, featuresIn, countTokens, maxTokens));
     return { chunks, problems };
   } finally {
     syntax?.delete();
@@ -108,7 +110,7 @@ function chunksOf(
   text: string,
   group: Group,
   rows: Rows,
-  syntax: Syntax | undefined,
+  featuresIn: (group: Group, span: Span) => AstFeatures,
   countTokens: (text: string) => number,
   maxTokens: number,
 ): Chunk[] {
@@ -121,6 +123,6 @@ function chunksOf(
     startLine: first.line,
     endLine: last.line,
     text: text.slice(span.start, span.end),
-    features: featuresOf(group, span, syntax),
+    features: featuresIn(group, span),
   }));
 }

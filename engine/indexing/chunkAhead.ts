@@ -13,8 +13,8 @@ export interface ChunkedFile extends ChangedFile {
 const AHEAD = 16;
 
 /** A batch is stored, and can be cancelled, as soon as it holds this much. */
-const BATCH_CHUNKS = 64;
-const BATCH_FILES = 32;
+const BATCH_CHUNKS = 128;
+const BATCH_FILES = 64;
 
 export async function* chunkAhead(
   changed: AsyncIterable<ChangedFile> | Iterable<ChangedFile>,

@@ -11,13 +11,14 @@ export function chunkNotebook(
   languageNamed: (name: string) => Language | undefined,
   countTokens: (text: string) => number,
   maxTokens: number,
+  isLinearised = true,
 ): { chunks: Chunk[]; problems: Problem[] } {
   const { code, language: name, cellStarts, placeOf, fault } = readNotebook(text);
   if (fault !== undefined) return { chunks: [], problems: [{ code: "NOTEBOOK_BROKEN", detail: fault }] };
   const language = languageNamed(name);
   const parse = () => language?.parse(maskCommands(code, cellStarts));
   const hidden = language === undefined || name !== "python" ? language : { ...language, parse };
-  const { chunks, problems } = chunk(code, hidden, countTokens, maxTokens);
+  const { chunks, problems } = chunk(code, hidden, countTokens, maxTokens, isLinearised);
   const lines = lineCounter(text);
   const placed = chunks.map((each) => {
     const start = placeOf(each.start).at;

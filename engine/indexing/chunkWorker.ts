@@ -14,6 +14,7 @@ export interface ChunkWorkerOptions {
   readonly tokenizerFile: string;
   readonly maxTokens: number;
   readonly languages: LanguagePaths | undefined;
+  readonly isLinearised: boolean;
 }
 
 export interface ChunkRequest {
@@ -38,8 +39,8 @@ async function serve(data: ChunkWorkerOptions, reply: (message: ChunkReply) => v
       const watch = new ParserWatch(isParsed);
       const named = (name: string) => watch.over(languages.all.find((language) => language.name === name));
       const { chunks, problems } = isNotebook(path)
-        ? chunkNotebook(text, named, countTokens, data.maxTokens)
-        : chunk(text, watch.over(languages.forPath(path)), countTokens, data.maxTokens);
+        ? chunkNotebook(text, named, countTokens, data.maxTokens, data.isLinearised)
+        : chunk(text, watch.over(languages.forPath(path)), countTokens, data.maxTokens, data.isLinearised);
       // The parser's memory can no longer be trusted: this thread ends, and another takes the file without parsing.
       const { trap } = watch;
       if (trap !== undefined) throw trap;

@@ -16,6 +16,8 @@ export interface ChunkerOptions {
   readonly maxTokens: number;
   /** Where queries and grammars lie, when not where `languages.ts` expects them. */
   readonly languages?: LanguagePaths;
+  /** Whether the chunks' features hold the linearised syntax; false when absent. */
+  readonly isLinearised?: boolean;
 }
 
 export interface Chunked {
@@ -58,8 +60,8 @@ class ChunkerClient implements Chunker {
   }
 
   start(): Promise<void> {
-    const { workerUrl, tokenizerFile, maxTokens, languages } = this.#options;
-    const data: ChunkWorkerOptions = { tokenizerFile, maxTokens, languages };
+    const { workerUrl, tokenizerFile, maxTokens, languages, isLinearised = false } = this.#options;
+    const data: ChunkWorkerOptions = { tokenizerFile, maxTokens, languages, isLinearised };
     const worker = new Worker(workerUrl, { workerData: data });
     this.#worker = worker;
     return new Promise((resolve, reject) => {

@@ -114,15 +114,14 @@ export function createIndexer(options: IndexerOptions): Indexer {
     return { embedded: tally.embedded, reused: tally.reused, fused: tally.fused };
   };
 
-  /** A batch of files through the models and into the store, each file in one transaction. */
+  /** A batch of files through the models and into the store, all of them or none. */
   const ingest = async (batch: readonly ChunkedFile[], tally: Tally, isForced: boolean, signal?: AbortSignal) => {
     const knownChunks = isForced ? () => new Map<string, KnownChunk>() : store.knownChunks.bind(store);
     const embedded = await embed(batch, knownChunks, models, signal);
     const fused = await fuser.fuseFiles(embedded, signal);
-    for (const { embedded: file, chunks, fused: parent } of await projectFiles(fused, models, signal)) {
-      store.replaceFile(file.file.write, chunks, parent);
-      tally.add(file);
-    }
+    const projected = await projectFiles(fused, models, signal);
+    store.replaceFiles(projected.map(({ embedded: { file }, ...nodes }) => ({ file: file.write, ...nodes })));
+    for (const { embedded: file } of projected) tally.add(file);
   };
 
   return {

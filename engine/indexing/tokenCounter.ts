@@ -2,12 +2,14 @@
 // pattern cuts a text into are counted once each. Falls back to encoding wherever that might count otherwise.
 import { readFile } from "node:fs/promises";
 import type { Tokenizer } from "../infer/tokenizer.ts";
+import { type BytePairModel, createPairCounter } from "./bytePairs.ts";
 
 /** Words and rows whose count is remembered. */
 const REMEMBERED = 200_000;
 
 /** The parts of a `tokenizer.json` that decide how a text is cut before it is encoded. */
 interface TokenizerFile {
+  readonly model?: BytePairModel;
   readonly added_tokens?: readonly { readonly content: string }[];
   readonly pre_tokenizer?: {
     readonly type: string;
@@ -27,13 +29,15 @@ export function createTokenCounter(
   const counted = remember(encodeLength);
   const words = wordPattern(file);
   if (words === undefined) return counted;
+  const countPairs = createPairCounter(file.model);
+  const countedWord = remember((word) => countPairs?.(word) ?? encodeLength(word));
   const markers = (file.added_tokens ?? []).map(({ content }) => content);
   return (text) => {
     // Outside ASCII a normaliser may join what the pattern cuts, and markers of special tokens are encoded in a way of
     // their own.
     if (!isAscii(text) || markers.some((marker) => text.includes(marker))) return counted(text);
     let tokens = 0;
-    for (const [word] of text.matchAll(words)) tokens += counted(word);
+    for (const word of text.match(words) ?? []) tokens += countedWord(word);
     return tokens;
   };
 }

@@ -35,6 +35,13 @@ export interface ParentWrite extends KnownChunk {
   readonly endLine: number;
 }
 
+/** All that is stored of one file; `fused` is its own node, undefined for a file without chunks. */
+export interface WholeFile {
+  readonly file: FileWrite;
+  readonly chunks: readonly ChunkWrite[];
+  readonly fused: ParentWrite | undefined;
+}
+
 /** A file or directory directly inside a directory. */
 export interface Child {
   readonly path: string;

@@ -1,5 +1,8 @@
-import { expect, test } from "vitest";
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { createPairCounter } from "../../engine/indexing/bytePairs.ts";
 import { createTokenCounter } from "../../engine/indexing/tokenCounter.ts";
+import { loadTokenizer } from "../../engine/infer/tokenizer.ts";
 
 const FILE = {
   added_tokens: [{ content: "<|end|>" }],
@@ -54,4 +57,38 @@ test.each([
   const { count, encoded } = counterOf(file);
   count(text);
   expect(encoded).toEqual([text]);
+});
+
+describe("words counted pair by pair", () => {
+  const PACK = new URL("../../packs/precis-python-small/tokenizer.json", import.meta.url).pathname;
+  const model = JSON.parse(readFileSync(PACK, "utf8")).model;
+
+  test("as the pack's tokenizer encodes them, every ASCII character and the words of a real file", async () => {
+    const tokenizer = await loadTokenizer(PACK);
+    const count = createPairCounter(model) ?? expect.fail("the pack's tokenizer is a byte-level BPE");
+    const source = readFileSync(new URL("./tokenCounter.test.ts", import.meta.url), "utf8");
+    const words = [
+      ...Array.from({ length: 128 }, (_, byte) => `a${String.fromCharCode(byte)}b`),
+      ...(source.match(/ ?[a-z]+|[!-@[-`{-~]+\n*|\s+/gi) ?? []),
+    ];
+    expect(words.length).toBeGreaterThan(500);
+    for (const word of words) expect(count(word), JSON.stringify(word)).toBe(tokenizer.encode(word).length);
+  });
+
+  test.each([
+    ["letters outside ASCII", "naïve"],
+    ["words of more than 64 letters", "x".repeat(65)],
+  ])("%s are left to the tokenizer", (_name, word) => {
+    expect(createPairCounter(model)?.(word)).toBeUndefined();
+  });
+
+  test.each([
+    ["another kind of model", { type: "Unigram" }],
+    ["dropout", { ...model, dropout: 0.1 }],
+    ["merges that are ignored for whole words", { ...model, ignore_merges: true }],
+    ["marks at the ends of words", { ...model, end_of_word_suffix: "</w>" }],
+    ["a vocabulary without all letters", { ...model, vocab: { a: 0 } }],
+  ])("not for %s", (_name, odd) => {
+    expect(createPairCounter(odd)).toBeUndefined();
+  });
 });
