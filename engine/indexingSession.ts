@@ -1,8 +1,10 @@
 // The indexing side of one LSP session: the engine's life, the folders' stores, passes over them and unsaved text.
+import { stat } from "node:fs/promises";
 import envPaths from "env-paths";
+import { FileChangeType, type FileEvent } from "vscode-languageserver/node";
 import type { TextDocument } from "vscode-languageserver-textdocument";
 import { startEngine } from "./engine.ts";
-import { messageOf } from "./errors.ts";
+import { errnoOf, messageOf } from "./errors.ts";
 import { coverOf, fileOf } from "./folders.ts";
 import { storeDirOf } from "./installation.ts";
 import { type PowerSource, pauseFor, remembered } from "./power.ts";
@@ -19,6 +21,9 @@ const WATCH_PAUSE_MS = 1000;
 const PROGRESS_PAUSE_MS = 100;
 /** A window that reads another's index looks this often for what is new, and whether the other has gone. */
 const READER_PAUSE_MS = 2000;
+
+/** Changes what a pass looks at. */
+const IGNORE_FILE = /[\\/]\.(git|precis)ignore$/;
 
 interface FolderAddress {
   readonly uri: string;
@@ -44,6 +49,8 @@ export class IndexingSession {
   #isHeld = false;
   /** Starts and index passes run one after another. */
   #turn: Promise<void> = Promise.resolve();
+  /** What is typed is taken in one text after another, during a pass as well. */
+  #updates: Promise<void> = Promise.resolve();
 
   constructor(session: Session, power: PowerSource) {
     this.#session = session;
@@ -69,6 +76,7 @@ export class IndexingSession {
   /** Takes up settings that a folder reads when it is opened. */
   async reopen(): Promise<void> {
     await this.#inTurn(async () => {
+      await this.#untilUpdated();
       this.#session.folders.closeAll();
       await this.#openFolders();
     });
@@ -118,16 +126,19 @@ export class IndexingSession {
     this.#running.aborter.abort("cancelled");
   }
 
-  /** Files changed on disk. */
-  filesChanged(): void {
-    this.#later("watch", WATCH_PAUSE_MS, () => this.refresh());
+  /** Files or folders changed on disk. What no pass would look at, such as a build's output, makes none begin. */
+  async filesChanged(changes: readonly FileEvent[]): Promise<void> {
+    const concerns = await Promise.all(changes.map((change) => this.#concernsIndex(change)));
+    if (concerns.includes(true)) this.#later("watch", WATCH_PAUSE_MS, () => this.refresh());
   }
 
-  /** A document's text changed in the editor. */
+  /** A document's text changed in the editor. Goes in between two batches of a pass. */
   documentChanged(document: TextDocument): void {
-    this.#later(document.uri, BUFFER_PAUSE_MS, () =>
-      this.#inTurn(() => this.#session.folders.update(document.uri, document.getText())),
-    );
+    this.#later(document.uri, BUFFER_PAUSE_MS, () => {
+      const update = () => this.#session.folders.update(document.uri, document.getText());
+      this.#updates = this.#updates.then(update).catch((error: unknown) => this.#session.reportBug(error));
+      return this.#updates;
+    });
   }
 
   async stop(): Promise<void> {
@@ -156,6 +167,7 @@ export class IndexingSession {
   async #openFolders(): Promise<void> {
     const { engine, folders, options, settings } = this.#session;
     this.#session.cover = this.#cover();
+    await this.#untilUpdated();
     for (const root of folders.roots) if (!this.#session.cover.has(root)) folders.close(root);
     if (engine === undefined) return;
     const parent = options.storageDir ?? envPaths("precis", { suffix: "" }).cache;
@@ -170,6 +182,7 @@ export class IndexingSession {
   }
 
   async #closeEngine(): Promise<void> {
+    await this.#untilUpdated();
     this.#session.folders.closeAll();
     await this.#session.engine?.close();
     this.#session.engine = undefined;
@@ -250,6 +263,22 @@ export class IndexingSession {
     return { end: "cancelled", message: "cancelled" };
   }
 
+  async #concernsIndex({ uri, type }: FileEvent): Promise<boolean> {
+    const path = fileOf(uri);
+    if (path === undefined) return false;
+    if (type === FileChangeType.Deleted || IGNORE_FILE.test(path)) return true;
+    if (this.#session.engine?.chunker.supports(path) === true) return true;
+    return type === FileChangeType.Created && (await isFolder(path));
+  }
+
+  /** A store may be closed only when no update is under way. */
+  async #untilUpdated(): Promise<void> {
+    for (let seen: Promise<void> | undefined; seen !== this.#updates; ) {
+      seen = this.#updates;
+      await seen;
+    }
+  }
+
   async #reasonToPause(): Promise<IndexingPause | undefined> {
     if (this.#isHeld) return { reason: "cancelled" };
     return pauseFor(await this.#power.read(), this.#session.settings["index.onBattery"]);
@@ -302,6 +331,15 @@ export class IndexingSession {
         void work();
       }, ms),
     );
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return false;
   }
 }
 

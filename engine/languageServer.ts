@@ -60,7 +60,7 @@ export class LanguageServer {
     connection.onInitialize((params) => this.#initialize(params));
     connection.onInitialized(() => this.#initialized());
     connection.onDidChangeConfiguration(() => this.#settingsChanged());
-    connection.onDidChangeWatchedFiles(() => this.#indexing.filesChanged());
+    connection.onDidChangeWatchedFiles(({ changes }) => this.#indexing.filesChanged(changes));
     connection.languages.inlineCompletion.on((params, token) => this.#completions.answer(params, token));
     // Not `onExecuteCommand`: that takes the client's work-done token out of the params.
     connection.onRequest(ExecuteCommandRequest.type, async ({ command, workDoneToken }, cancellation) => {
@@ -112,11 +112,8 @@ export class LanguageServer {
     }
     if (workspace?.didChangeWatchedFiles?.dynamicRegistration) {
       await this.#connection.client.register(DidChangeWatchedFilesNotification.type, {
-        watchers: [
-          { globPattern: "**/*.{py,pyi}" },
-          { globPattern: "**/.gitignore" },
-          { globPattern: "**/.precisignore" },
-        ],
+        // Of a folder that comes, goes or is renamed the editor tells the folder alone.
+        watchers: [{ globPattern: "**/*" }],
       });
     }
     if (workspace?.workspaceFolders) {

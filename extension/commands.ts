@@ -1,12 +1,13 @@
 // The commands of the palette, and the menu behind the status-bar item.
 import { commands, Disposable, type LogOutputChannel, type QuickPickItem, QuickPickItemKind, window } from "vscode";
+import type { EngineStatus } from "../engine/protocol.ts";
 import type { Engine } from "./client.ts";
 import type { ExplanationView } from "./explanation.ts";
+import { cancelIndexing, indexNow, reindex } from "./indexing.ts";
 import { MODE_TITLES, type Mode } from "./mode.ts";
-import { reindex } from "./reindex.ts";
 import { chosenMode, isEnabled, setEnabled, setMode } from "./settings.ts";
 import type { SettingsPanel } from "./settingsPanel.ts";
-import { indexText, lastText } from "./statusText.ts";
+import { indexText, lastText, pauseText } from "./statusText.ts";
 
 export const MENU_COMMAND = "precis.menu";
 
@@ -20,6 +21,8 @@ interface Parts {
 export function registerCommands(parts: Parts): Disposable {
   const actions: Readonly<Record<string, () => Promise<void> | void>> = {
     "precis.reindex": () => reindex(parts.engine),
+    "precis.index": () => indexNow(parts.engine),
+    "precis.cancelIndexing": () => cancelIndexing(parts.engine),
     "precis.toggle": () => toggle(),
     "precis.openPanel": () => parts.panel.show(),
     "precis.explain": () => parts.explanation.show(),
@@ -51,6 +54,7 @@ async function showMenu(engine: Engine): Promise<void> {
     { label: "What a completion sees", kind: QuickPickItemKind.Separator },
     ...(["full", "compressed", "none"] as const).filter((mode) => modes.includes(mode)).map(modeRow),
     { label: "", kind: QuickPickItemKind.Separator },
+    ...indexingRow(status),
     commandRow("$(settings-gear) Settings panel", "precis.openPanel"),
     commandRow("$(sync) Re-index workspace", "precis.reindex", indexText(status.index)),
     commandRow("$(question) Explain last completion", "precis.explain", lastText(status.last)),
@@ -59,6 +63,14 @@ async function showMenu(engine: Engine): Promise<void> {
   ];
   const chosen = await window.showQuickPick(rows, { title: "Precis", placeHolder: status.message });
   await chosen?.run?.();
+}
+
+/** Only where there is something to end or to begin. */
+function indexingRow(status: EngineStatus): MenuRow[] {
+  if (status.state === "indexing")
+    return [commandRow("$(close) Cancel indexing", "precis.cancelIndexing", status.message)];
+  if (status.paused !== null) return [commandRow("$(play) Index now", "precis.index", pauseText(status.paused))];
+  return [];
 }
 
 function modeRow(mode: Mode): MenuRow {

@@ -1,10 +1,18 @@
 // The settings panel: one webview under a strict content-security policy. It shows the engine's status and writes real settings.
 import { randomBytes } from "node:crypto";
 import { commands, Disposable, Uri, ViewColumn, type Webview, type WebviewPanel, window, workspace } from "vscode";
-import { SETTINGS_SECTION } from "../engine/protocol.ts";
+import { SETTINGS_SECTION, SKIPPED, type SkippedFiles } from "../engine/protocol.ts";
 import type { Engine } from "./client.ts";
-import { PANEL_COMMANDS, type PanelMessage, type PanelState, parsePanelMessage } from "./panelMessages.ts";
+import { leftOutReasons } from "./leftOut.ts";
+import {
+  PANEL_COMMANDS,
+  type PanelMessage,
+  type PanelState,
+  type PanelUpdate,
+  parsePanelMessage,
+} from "./panelMessages.ts";
 import { chosenMode, hasFolder, isEnabled, setEnabled, setMode } from "./settings.ts";
+import { indexedText, pauseText } from "./statusText.ts";
 
 export interface SettingsPanel extends Disposable {
   show(): Promise<void>;
@@ -14,8 +22,20 @@ export function createSettingsPanel(extensionUri: Uri, engine: Engine): Settings
   const media = Uri.joinPath(extensionUri, "media");
   let open: WebviewPanel | undefined;
 
+  let listed = "";
+
+  const send = (update: PanelUpdate): void => {
+    void open?.webview.postMessage(update);
+  };
   const push = (): void => {
-    void open?.webview.postMessage(panelState(engine));
+    send({ type: "state", state: panelState(engine) });
+    // A pass that has ended may have left out others than the one before.
+    const passes = JSON.stringify(engine.status().index.folders.map(({ root, indexedAt }) => [root, indexedAt]));
+    if (open === undefined || passes === listed || !engine.isRunning()) return;
+    listed = passes;
+    void engine.client
+      .sendRequest<SkippedFiles>(SKIPPED, null)
+      .then((skipped) => send({ type: "leftOut", reasons: leftOutReasons(skipped) }));
   };
   const subscriptions = Disposable.from(
     engine.onDidChangeStatus(push),
@@ -46,31 +66,44 @@ export function createSettingsPanel(extensionUri: Uri, engine: Engine): Settings
       panel.webview.onDidReceiveMessage(async (value: unknown) => {
         const message = parsePanelMessage(value);
         if (message === undefined) return;
-        if (message.type === "ready") push();
-        else await obey(message);
+        if (message.type === "ready") {
+          listed = "";
+          push();
+        } else {
+          await obey(message, engine);
+        }
       });
       panel.webview.html = await page(panel.webview, media);
     },
   };
 }
 
-async function obey(message: Exclude<PanelMessage, { type: "ready" }>): Promise<void> {
+async function obey(message: Exclude<PanelMessage, { type: "ready" }>, engine: Engine): Promise<void> {
   switch (message.type) {
     case "setEnabled":
       return setEnabled(message.enabled);
     case "setMode":
       return setMode(message.mode);
     case "openSettings":
-      await commands.executeCommand("workbench.action.openSettings", `${SETTINGS_SECTION}.`);
+      await commands.executeCommand("workbench.action.openSettings", message.setting);
       return;
+    case "reveal": {
+      const folder = engine.status().index.folders.find(({ root }) => root === message.root);
+      if (folder === undefined) return;
+      await commands.executeCommand("revealInExplorer", Uri.joinPath(Uri.file(folder.root), message.path));
+      return;
+    }
     case "run":
       await commands.executeCommand(PANEL_COMMANDS[message.command]);
   }
 }
 
 function panelState(engine: Engine): PanelState {
+  const status = engine.status();
   return {
-    status: engine.status(),
+    status,
+    pauseText: status.paused === null ? null : pauseText(status.paused),
+    indexedText: indexedText(status.index, new Date()),
     enabled: isEnabled(),
     mode: chosenMode(),
     target: hasFolder() ? "workspace" : "user",
@@ -90,6 +123,7 @@ async function page(webview: Webview, media: Uri): Promise<string> {
     policy,
     nonce,
     style: webview.asWebviewUri(Uri.joinPath(media, "settingsPanel.css")).toString(),
+    leftOutScript: webview.asWebviewUri(Uri.joinPath(media, "settingsPanel.leftOut.js")).toString(),
     script: webview.asWebviewUri(Uri.joinPath(media, "settingsPanel.js")).toString(),
     icon: webview.asWebviewUri(Uri.joinPath(media, "icon.png")).toString(),
   };

@@ -3,14 +3,18 @@ import { Disposable, MarkdownString, StatusBarAlignment, ThemeColor, window } fr
 import type { EngineStatus } from "../engine/protocol.ts";
 import type { Engine } from "./client.ts";
 import { MODE_TITLES } from "./mode.ts";
-import { barText, indexText, lastText, spokenText } from "./statusText.ts";
+import { barText, indexedText, indexText, lastText, pauseText, spokenText } from "./statusText.ts";
 
-const LINKS = [
+type Link = readonly [command: string, title: string];
+
+const LINKS: readonly Link[] = [
   ["precis.openPanel", "Settings"],
   ["precis.toggle", "Toggle"],
   ["precis.explain", "Explain"],
   ["precis.showLog", "Log"],
-] as const;
+];
+const CANCEL: Link = ["precis.cancelIndexing", "Cancel indexing"];
+const INDEX_NOW: Link = ["precis.index", "Index now"];
 
 export function createStatusBar(engine: Engine, menuCommand: string): Disposable {
   const item = window.createStatusBarItem("precis.status", StatusBarAlignment.Right, 100);
@@ -29,18 +33,27 @@ export function createStatusBar(engine: Engine, menuCommand: string): Disposable
 
 function tooltip(status: EngineStatus): MarkdownString {
   const text = new MarkdownString(undefined, true);
-  text.isTrusted = { enabledCommands: LINKS.map(([command]) => command) };
+  const links = [...linksFor(status), ...LINKS];
+  text.isTrusted = { enabledCommands: links.map(([command]) => command) };
   text.appendMarkdown("**Precis** — ").appendText(status.message === "" ? spokenText(status) : status.message);
   const rows: readonly (readonly [string, string])[] = [
     ["Mode", MODE_TITLES[status.mode]],
     ["Last completion", lastText(status.last)],
     ["Index", indexText(status.index)],
+    ["Last indexed", indexedText(status.index, new Date())],
+    ...(status.paused === null ? [] : [["Paused", pauseText(status.paused)] as const]),
     ["Pack", status.pack === null ? "none loaded" : `${status.pack.title} ${status.pack.version}`],
   ];
   text.appendMarkdown("\n\n| | |\n|:--|:--|\n");
   for (const [name, value] of rows) text.appendMarkdown(`| ${name} | ${escapeCell(value)} |\n`);
-  text.appendMarkdown(`\n${LINKS.map(([command, title]) => `[${title}](command:${command})`).join(" · ")}`);
+  text.appendMarkdown(`\n${links.map(([command, title]) => `[${title}](command:${command})`).join(" · ")}`);
   return text;
+}
+
+/** What a person may want to do about the index, as it is now. */
+function linksFor(status: EngineStatus): readonly Link[] {
+  if (status.state === "indexing") return [CANCEL];
+  return status.paused === null ? [] : [INDEX_NOW];
 }
 
 /** Pack titles are other people's text; they must not become links or break the table. */

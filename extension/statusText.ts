@@ -1,5 +1,5 @@
 // Words for the engine's status, shared by the status bar, its tooltip and the menu. No editor here, so that tests can read it.
-import type { EngineStatus, LastCompletion } from "../engine/protocol.ts";
+import type { EngineStatus, IndexingPause, LastCompletion } from "../engine/protocol.ts";
 import { MODE_TITLES } from "./mode.ts";
 
 /** The status bar's text, with its icon. */
@@ -10,7 +10,7 @@ export function barText(status: EngineStatus): string {
     case "indexing":
       return `$(sync~spin) Precis: indexing ${Math.round(status.percent)} %`;
     case "ready":
-      return "$(sparkle) Precis: ready";
+      return status.paused === null ? "$(sparkle) Precis: ready" : "$(debug-pause) Precis: ready, indexing paused";
     case "off":
       return "$(circle-slash) Precis: off";
     case "error":
@@ -21,7 +21,18 @@ export function barText(status: EngineStatus): string {
 /** One line for a screen reader: the text without icons, and what is wrong. */
 export function spokenText(status: EngineStatus): string {
   const text = barText(status).replace(/\$\([^)]*\) /, "");
-  return status.state === "error" ? `${text}. ${status.message}` : text;
+  if (status.state === "error") return `${text}. ${status.message}`;
+  return status.state === "ready" && status.paused !== null ? `${text}. ${pauseText(status.paused)}` : text;
+}
+
+/** Why no indexing begins by itself. */
+export function pauseText(pause: IndexingPause): string {
+  switch (pause.reason) {
+    case "battery":
+      return `Indexing waits for mains power: the battery is at ${pause.percent} %`;
+    case "cancelled":
+      return "Indexing was cancelled, and waits until you ask for it";
+  }
 }
 
 export function lastText(last: LastCompletion | null): string {
@@ -31,7 +42,9 @@ export function lastText(last: LastCompletion | null): string {
 }
 
 export function indexText(index: EngineStatus["index"]): string {
-  const size = `${count(index.files, "file")}, ${count(index.chunks, "chunk")}, ${megabytes(index.dbBytes)}`;
+  const files = count(index.files, "file");
+  const where = index.folders.length > 1 ? `${files} in ${index.folders.length} folders` : files;
+  const size = `${where}, ${count(index.chunks, "chunk")}, ${megabytes(index.dbBytes)}`;
   return index.readOnly ? `${size}; another window writes it` : size;
 }
 
@@ -41,4 +54,16 @@ function count(n: number, word: string): string {
 
 export function megabytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
+}
+
+/** When the whole workspace was last gone through, as a time or, on another day, a date. */
+export function indexedText(index: EngineStatus["index"], now: Date): string {
+  const times = index.folders.map(({ indexedAt }) => indexedAt);
+  const oldest = times.includes(null) ? null : Math.min(...times.map((time) => time ?? 0));
+  if (oldest === null || times.length === 0) return "not yet";
+  const at = new Date(oldest);
+  const isToday = at.toDateString() === now.toDateString();
+  return isToday
+    ? at.toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", hour12: false })
+    : at.toLocaleDateString("en", { day: "numeric", month: "long", year: "numeric" });
 }

@@ -29,18 +29,26 @@
   for (const input of modes) {
     input.addEventListener("change", () => host.postMessage({ type: "setMode", mode: input.value }));
   }
-  for (const command of ["reindex", "explain", "showLog", "restart"]) {
+  for (const command of ["reindex", "index", "cancelIndexing", "explain", "showLog", "restart"]) {
     at(command).addEventListener("click", () => host.postMessage({ type: "run", command }));
   }
-  at("openSettings").addEventListener("click", () => host.postMessage({ type: "openSettings" }));
+  for (const link of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-setting]"))) {
+    link.addEventListener("click", () => host.postMessage({ type: "openSettings", setting: link.dataset["setting"] }));
+  }
+  const page = { post: (/** @type {object} */ message) => host.postMessage(message), count: (/** @type {number} */ n) => numbers.format(n) };
 
-  window.addEventListener("message", ({ data }) => show(data));
+  window.addEventListener("message", (event) => {
+    const update = /** @type {import("../extension/panelMessages.ts").PanelUpdate} */ (event.data);
+    if (update.type === "state") show(update.state);
+    else showLeftOut(page, update.reasons);
+  });
   host.postMessage({ type: "ready" });
 
   /** @param {import("../extension/panelMessages.ts").PanelState} panel */
   function show(panel) {
     const { status } = panel;
     showState(status);
+    showIndexing(status, panel);
     enabled.checked = panel.enabled;
     for (const input of modes) {
       const isKnown = status.pack === null || status.pack.modes.includes(input.value);
@@ -48,7 +56,8 @@
       input.disabled = !isKnown;
       input.title = isKnown ? "" : "The chosen pack has no models for this.";
     }
-    showIndex(status);
+    showIndex(status, panel);
+    showFolders(status.index.folders);
     showLast(status.last);
     write("packTitle", status.pack?.title ?? "none loaded");
     write("packId", status.pack?.id ?? NONE);
@@ -62,9 +71,6 @@
     const percent = Math.round(status.percent);
     write("state", isIndexing ? `Indexing ${percent} %` : STATE_NAMES[status.state]);
     at("state").dataset["state"] = status.state;
-    const progress = /** @type {HTMLProgressElement} */ (at("progress"));
-    progress.hidden = !isIndexing;
-    progress.value = percent;
     // Only what a person may have to wait for or act on is told in words.
     const message = at("message");
     message.hidden = (status.state !== "starting" && status.state !== "error") || status.message === "";
@@ -72,17 +78,60 @@
     message.textContent = status.message;
   }
 
-  /** @param {import("../engine/protocol.ts").EngineStatus} status */
-  function showIndex({ index, state }) {
+  /** @param {import("../engine/protocol.ts").EngineStatus} status @param {import("../extension/panelMessages.ts").PanelState} panel */
+  function showIndexing(status, { pauseText }) {
+    at("indexing").hidden = status.state !== "indexing";
+    /** @type {HTMLProgressElement} */ (at("progress")).value = status.percent;
+    write("progressText", status.message);
+    write("currentPath", status.indexing?.currentPath ?? "");
+    at("paused").hidden = pauseText === null;
+    write("pauseText", pauseText === null ? "" : `${pauseText}.`);
+    at("batterySetting").hidden = status.paused?.reason !== "battery";
+  }
+
+  /** A table only where there is more than one, or one in trouble. @param {readonly import("../engine/protocol.ts").FolderIndex[]} folders */
+  function showFolders(folders) {
+    at("folders").hidden = folders.every(({ error, inner }) => error === null && inner.length === 0) && folders.length < 2;
+    at("folderRows").replaceChildren(
+      ...folders.map((folder) => {
+        const row = document.createElement("tr");
+        const name = document.createElement("th");
+        name.scope = "row";
+        name.append(...folderLines(folder));
+        row.append(name);
+        for (const text of [numbers.format(folder.files), numbers.format(folder.chunks), size(folder.dbBytes)]) {
+          row.insertCell().textContent = text;
+        }
+        return row;
+      }),
+    );
+  }
+
+  /** @param {import("../engine/protocol.ts").FolderIndex} folder */
+  function folderLines({ root, inner, readOnly, error }) {
+    const notes = [
+      ...inner.map((path) => `with ${path}`),
+      ...(readOnly ? ["another window writes it"] : []),
+      ...(error === null ? [] : [error]),
+    ];
+    return [root, ...notes].map((text, line) => {
+      const element = document.createElement(line === 0 ? "span" : "small");
+      if (line > 0) element.className = text === error ? "wrong" : "quiet";
+      element.textContent = text;
+      return element;
+    });
+  }
+
+  /** @param {import("../engine/protocol.ts").EngineStatus} status @param {import("../extension/panelMessages.ts").PanelState} panel */
+  function showIndex({ index, state }, { indexedText }) {
     write("files", numbers.format(index.files));
     write("chunks", numbers.format(index.chunks));
     write("nodes", numbers.format(index.nodes));
     write("size", size(index.dbBytes));
-    const skipped = Object.entries(index.skipped).filter(([, count]) => count > 0);
-    write("skipped", skipped.map(([code, count]) => `${numbers.format(count)} ${words(code)}`).join(", ") || "nothing");
+    write("indexed", indexedText);
     at("readOnly").hidden = !index.readOnly;
     const button = /** @type {HTMLButtonElement} */ (at("reindex"));
-    button.disabled = state === "indexing" || state === "starting";
+    button.disabled = state === "indexing" || state === "starting" || index.readOnly;
   }
 
   /** @param {import("../engine/protocol.ts").LastCompletion | null} last */

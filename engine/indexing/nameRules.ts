@@ -93,7 +93,8 @@ export function reasonOfName(path: string, size = 0): NamedReason | undefined {
   if (MINIFIED_NAMES.test(name)) return { reason: "minified", detail: "by name" };
   if (DATA_NAMES.test(name)) return { reason: "data", detail: "by name" };
   if (BINARY_NAMES.test(name)) return { reason: "binary", detail: "by name" };
-  if (size > LARGE_BYTES && DATA_WHEN_LARGE.test(name)) return { reason: "data", detail: `${size} bytes` };
+  if (size > LARGE_BYTES && DATA_WHEN_LARGE.test(name))
+    return { reason: "data", detail: `${Math.ceil(size / 1024)} KiB` };
   return undefined;
 }
 

@@ -33,7 +33,7 @@ export async function readSource(scanned: ScannedFile, maxFileBytes: number): Pr
   try {
     const stats = await handle.stat();
     if (!stats.isFile()) return skip("unreadable", "not a regular file");
-    if (stats.size > mostBytes(path, maxFileBytes)) return skip("too-large", `${stats.size} bytes`);
+    if (stats.size > mostBytes(path, maxFileBytes)) return skip("too-large", `${Math.ceil(stats.size / 1024)} KiB`);
     const bytes = await readText(handle, stats.size);
     if (bytes === undefined) return skip("binary");
     const text = decode(bytes);
@@ -53,7 +53,9 @@ export function reasonAgainst(path: string, text: string, maxFileBytes: number):
   if (!isNotebook(path)) return reasonOfText(text);
   const code = readNotebook(text)?.code ?? "";
   const size = Buffer.byteLength(code);
-  return size > maxFileBytes ? { reason: "too-large", detail: `${size} bytes of code` } : reasonOfText(code);
+  return size > maxFileBytes
+    ? { reason: "too-large", detail: `${Math.ceil(size / 1024)} KiB of code` }
+    : reasonOfText(code);
 }
 
 /** Undefined as soon as the file is seen to be no text. */

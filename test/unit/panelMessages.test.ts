@@ -5,7 +5,9 @@ import { parsePanelMessage } from "../../extension/panelMessages.ts";
 describe("a message from the panel's page", () => {
   it.each([
     { type: "ready" },
-    { type: "openSettings" },
+    { type: "openSettings", setting: "precis." },
+    { type: "reveal", root: "/work", path: "a/b.bin" },
+    { type: "run", command: "cancelIndexing" },
     { type: "setEnabled", enabled: false },
     { type: "setMode", mode: "compressed" },
     { type: "run", command: "reindex" },
@@ -23,6 +25,10 @@ describe("a message from the panel's page", () => {
     { type: "setEnabled", enabled: "yes" },
     { type: "run", command: "workbench.action.quit" },
     { type: "run", command: "constructor" },
+    { type: "openSettings", setting: "telemetry.telemetryLevel" },
+    { type: "openSettings" },
+    { type: "reveal", root: "/work", path: "../../etc/passwd" },
+    { type: "reveal", path: "a" },
     { type: "anything" },
   ])("is dropped: %j", (message) => {
     expect(parsePanelMessage(message)).toBeUndefined();
