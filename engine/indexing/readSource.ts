@@ -50,12 +50,12 @@ export async function readSource(scanned: ScannedFile, maxFileBytes: number): Pr
 
 /** Why a text, from the disk or from an editor, must not be indexed. Of a notebook, its code counts. */
 export function reasonAgainst(path: string, text: string, maxFileBytes: number): NamedReason | undefined {
-  if (!isNotebook(path)) return reasonOfText(text);
+  if (!isNotebook(path)) return reasonOfText(path, text);
   const code = readNotebook(text)?.code ?? "";
   const size = Buffer.byteLength(code);
   return size > maxFileBytes
     ? { reason: "too-large", detail: `${Math.ceil(size / 1024)} KiB of code` }
-    : reasonOfText(code);
+    : reasonOfText(path, code);
 }
 
 /** Undefined as soon as the file is seen to be no text. */

@@ -20,16 +20,25 @@ const TOKENS = [
   /\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}/,
 ];
 
+/** How the tokens above begin, as one pattern: nearly every file is done after this. */
+const BEGINNINGS =
+  /PRIVATE KEY|A[KS]IA[A-Z0-9]{16}|gh[pousr]_[A-Za-z0-9]{36}|github_pat_|glpat-|xox[abeprs]-[0-9]|hooks\.slack\.com|AIza[0-9A-Za-z_-]{35}|ya29\.[0-9A-Za-z_-]{40}|k_live_|sk-[A-Za-z0-9_-]{40}|npm_[A-Za-z0-9]{36}|pypi-AgE|hf_[A-Za-z]{34}|SG\.[A-Za-z0-9_-]{22}|eyJ[A-Za-z0-9_-]{10}/;
+
 /** `secret_key = "…"`, `"apiKey": "…"`, `password: …`; the value is judged by `isRandom`. */
 const ASSIGNED =
   /(?:secret|passw(?:or)?d|passphrase|token|api[_-]?key|access[_-]?key|auth[_-]?key|private[_-]?key|credential)\w{0,20}["'\]]{0,2}\s{0,4}(?::=|=>|=|:)\s{0,4}(?:\w{1,10}\()?(["'`]?)([A-Za-z0-9+/=_.~-]{20,200})\1/gi;
+
+/** What `ASSIGNED` finds and a little more, in half the time. */
+const MAYBE_ASSIGNED =
+  /(?:secret|passw(?:or)?d|passphrase|token|key|credential)\w{0,20}["'\]]{0,2}\s{0,4}(?:=>?|:=?)\s{0,4}(?:\w{1,10}\()?["'`]?[A-Za-z0-9+/=_.~-]{20}/i;
 
 const PLACEHOLDER =
   /example|sample|placeholder|changeme|change_me|dummy|your[_-]|xxxx|0000|1234567|abcdef|test|fake|<|\.\.\./i;
 
 /** The first kind of secret found, for the detail of a reason. Never the secret. */
 export function findSecret(text: string): string | undefined {
-  if (TOKENS.some((pattern) => pattern.test(text))) return "a key or token";
+  if (BEGINNINGS.test(text) && TOKENS.some((pattern) => pattern.test(text))) return "a key or token";
+  if (!MAYBE_ASSIGNED.test(text)) return undefined;
   for (const [, quote = "", value = ""] of text.matchAll(ASSIGNED)) {
     if (isRandom(value, quote !== "") && !PLACEHOLDER.test(value)) return "a random value under a telling name";
   }
