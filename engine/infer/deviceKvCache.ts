@@ -20,8 +20,16 @@ export class DeviceKvCache implements KeyValues {
     return this.#read.length;
   }
 
+  sharedWith(input: ReaderInput): number {
+    return this.#read.sharedWith(input);
+  }
+
   rewindTo(input: ReaderInput): number {
     return this.#read.rewindTo(input);
+  }
+
+  truncate(length: number): void {
+    this.#read.truncate(length);
   }
 
   async run(

@@ -8,8 +8,9 @@ import { openEncoder } from "./encoder.ts";
 import { openFuser } from "./fuser.ts";
 import type { WorkerReply, WorkerRequest, WorkerStart } from "./inferMessages.ts";
 import { openProjector } from "./projector.ts";
-import { openReader, type Vocabulary } from "./reader.ts";
+import { openReader } from "./reader.ts";
 import { openRuntime } from "./runtime.ts";
+import type { Vocabulary } from "./stopRule.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 
 if (parentPort === null) throw new Error("inferWorker runs in a worker thread only");

@@ -18,8 +18,10 @@ export interface KvShape {
 export interface KeyValues {
   /** Positions read so far, pseudo-tokens included. */
   readonly length: number;
-  /** See `ReadPrefix`. */
+  /** See `ReadPrefix`, all three. */
+  sharedWith(input: ReaderInput): number;
   rewindTo(input: ReaderInput): number;
+  truncate(length: number): void;
   /** One run over `count` more positions, `tokens` the ones among them; answers what the graph gives beside keys and values. */
   run(
     session: Session,
@@ -47,8 +49,16 @@ export class KvCache implements KeyValues {
     return this.#read.length;
   }
 
+  sharedWith(input: ReaderInput): number {
+    return this.#read.sharedWith(input);
+  }
+
   rewindTo(input: ReaderInput): number {
     return this.#read.rewindTo(input);
+  }
+
+  truncate(length: number): void {
+    this.#read.truncate(length);
   }
 
   async run(

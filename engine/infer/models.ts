@@ -8,6 +8,11 @@ export interface GenerateOptions {
   readonly stopTokens: readonly number[];
   /** Generation ends after the token that completes this many lines; Infinity for no limit. */
   readonly maxLines: number;
+  /**
+   * Token texts that the completion may repeat, such as the retrieved chunks. With it, drafts are looked up there and in the
+   * input and checked several tokens a run; what is written stays the same.
+   */
+  readonly drafts?: readonly Int32Array[];
 }
 
 export interface Generation {
@@ -17,6 +22,10 @@ export interface Generation {
   readonly logProbs: readonly number[];
   /** By how much each token's log-probability leads the runner-up's. */
   readonly margins: readonly number[];
+  /** Runs of the reader after the first token, tokens drafted for them, and drafted tokens that stood. */
+  readonly runs: number;
+  readonly drafted: number;
+  readonly accepted: number;
   readonly end: "stop-token" | "lines" | "max-tokens" | "cancelled";
   readonly prefillMs: number;
   /** From the call to the first token. */

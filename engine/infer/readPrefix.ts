@@ -17,16 +17,21 @@ export class ReadPrefix {
   }
 
   /**
-   * Forgets everything after the longest prefix shared with `input`, and always the input's last position, whose logits
-   * the caller needs. Returns the number of positions kept.
+   * Forgets everything after the longest prefix shared with `input`, and always the input's last two positions: the caller
+   * needs logits of the last, and a run of one row alone rounds otherwise than a run of several. Returns how many are kept.
    */
   rewindTo(input: ReaderInput): number {
-    const total = input.pseudoTokens.length / this.#readerDim + input.tokens.length;
-    const shared = Math.min(this.#sharedWith(input), total - 1);
+    const shared = this.sharedWith(input);
     this.#length = shared;
     this.#pseudoTokens = input.pseudoTokens.slice();
     this.#tokens = Array.from(input.tokens.subarray(0, Math.max(0, shared - this.#pseudoRows())));
     return shared;
+  }
+
+  /** Forgets every position from `length` on; all of them must be tokens. */
+  truncate(length: number): void {
+    this.#tokens.length -= this.#length - length;
+    this.#length = length;
   }
 
   /** `count` more positions were read; `tokens` are the ones among them. */
@@ -39,7 +44,13 @@ export class ReadPrefix {
     return this.#pseudoTokens.length / this.#readerDim;
   }
 
-  #sharedWith(input: ReaderInput): number {
+  /** Positions that `rewindTo` would keep. */
+  sharedWith(input: ReaderInput): number {
+    const total = input.pseudoTokens.length / this.#readerDim + input.tokens.length;
+    return Math.max(0, Math.min(this.#commonWith(input), total - 2));
+  }
+
+  #commonWith(input: ReaderInput): number {
     const rows = Math.min(this.#pseudoTokens.length, input.pseudoTokens.length);
     let same = 0;
     while (same < rows && this.#pseudoTokens[same] === input.pseudoTokens[same]) same += 1;

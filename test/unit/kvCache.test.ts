@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { KvCache } from "../../engine/infer/kvCache.ts";
+import { KvCaches } from "../../engine/infer/kvCaches.ts";
 import type { Tensor } from "../../engine/infer/session.ts";
 
 const SHAPE = { layers: 2, kvHeads: 2, headDim: 3, readerDim: 4 };
@@ -55,14 +56,15 @@ describe("KvCache", () => {
     expect(kept(cache, 1, 1)).toEqual(tokens.map((token) => 11_000 + token));
   });
 
-  it("keeps the common prefix but always reads the last position again", () => {
+  it("keeps the common prefix but always reads the last two positions again", () => {
     const cache = new KvCache(SHAPE);
     cache.rewindTo(input([1, 2, 3, 4]));
     read(cache, [1, 2, 3, 4]);
-    expect(cache.rewindTo(input([1, 2, 9]))).toBe(2);
-    read(cache, [9]);
-    expect(kept(cache, 0, 0)).toEqual([1, 2, 9]);
-    expect(cache.rewindTo(input([1, 2, 9]))).toBe(2);
+    expect(cache.rewindTo(input([1, 2, 8, 9]))).toBe(2);
+    read(cache, [8, 9]);
+    expect(kept(cache, 0, 0)).toEqual([1, 2, 8, 9]);
+    expect(cache.sharedWith(input([1, 2, 8, 9]))).toBe(2);
+    expect(cache.rewindTo(input([1, 2, 8, 9]))).toBe(2);
     expect(cache.rewindTo(input([7]))).toBe(0);
   });
 
@@ -73,10 +75,55 @@ describe("KvCache", () => {
     b[7] = 99;
     cache.rewindTo(input([1, 2], a));
     cache.append(rowsOf([50, 51, 1, 2]), 4, [1, 2]);
-    expect(cache.rewindTo(input([1, 2, 3], a))).toBe(4);
-    expect(cache.rewindTo(input([1, 2, 3], b))).toBe(1);
+    expect(cache.sharedWith(input([1, 2, 3, 4], a))).toBe(4);
+    expect(cache.rewindTo(input([1, 2, 3, 4], b))).toBe(1);
     cache.append(rowsOf([51, 1, 2, 3]), 4, [1, 2, 3]);
     expect(cache.rewindTo(input([1, 2, 3]))).toBe(0);
+  });
+
+  it("forgets tokens that were read in vain", () => {
+    const cache = new KvCache(SHAPE);
+    cache.rewindTo(input([1, 2, 3]));
+    read(cache, [1, 2, 3]);
+    cache.truncate(1);
+    read(cache, [7]);
+    expect(kept(cache, 0, 0)).toEqual([1, 7]);
+    expect(cache.sharedWith(input([1, 7, 8, 9]))).toBe(2);
+  });
+});
+
+describe("KvCaches", () => {
+  const cachesOf = (maxTokens: number) => new KvCaches({ ...SHAPE, maxTokens }, () => new KvCache(SHAPE));
+  const ask = (all: KvCaches, tokens: number[]) => {
+    const cache = all.take(input(tokens));
+    const reused = cache.rewindTo(input(tokens));
+    if (cache instanceof KvCache) read(cache, tokens.slice(reused));
+    return reused;
+  };
+
+  it("keep three inputs side by side and give up the one used longest ago", () => {
+    const all = cachesOf(8);
+    const [a, b, c, d] = [1, 2, 3, 4].map((n) => [n, 10, 11, 12, 13, 14]) as [number[], number[], number[], number[]];
+    for (const tokens of [a, b, c]) expect(ask(all, tokens)).toBe(0);
+    for (const tokens of [a, c]) expect(ask(all, tokens)).toBe(4);
+    expect(ask(all, d)).toBe(0);
+    expect(ask(all, a)).toBe(4);
+    expect(ask(all, b)).toBe(0);
+  });
+
+  it("go on in one cache while more is kept than lost", () => {
+    const all = cachesOf(8);
+    ask(all, [1, 2, 3, 4, 5, 6]);
+    expect(ask(all, [1, 2, 3, 4, 9, 9, 9])).toBe(4);
+    expect(ask(all, [1, 2, 8, 8, 8, 8, 8])).toBe(0);
+    expect(ask(all, [1, 2, 3, 4, 9, 9, 9])).toBe(5);
+  });
+
+  it("are one where several would take too much memory", () => {
+    const all = cachesOf(1e7);
+    ask(all, [1, 10, 11, 12]);
+    ask(all, [2, 10, 11, 12]);
+    expect(ask(all, [1, 10, 11, 12])).toBe(0);
   });
 
   it("knows nothing of what a cancelled prefill never read", () => {

@@ -84,25 +84,26 @@ describe("a reader's graph", () => {
 });
 
 describe("a reader of written graphs", () => {
-  let reader: Reader;
-  beforeAll(async () => {
+  const openOne = async (): Promise<Reader> => {
     const { runtime } = await openRuntime(["cpu"], 1);
     const manifest = { embed: { file: "embed.onnx" }, reader: { file: "int8.onnx", ...SHAPE } };
-    reader = (await openReader({ dir, manifest }, runtime)).reader;
-  });
-  afterAll(() => reader?.close());
+    return (await openReader({ dir, manifest }, runtime)).reader;
+  };
 
   it("goes on from what it has read", async () => {
     const vocabulary = { lineBreaks: new Uint8Array(96), isBlank: new Uint8Array(96) };
     const options = { maxNewTokens: 6, stopTokens: [], maxLines: Number.POSITIVE_INFINITY };
     const nothing = new Float32Array(0);
     const tokens = Int32Array.from({ length: 20 }, (_, n) => (n * 31) % 96);
+    const reader = await openOne();
+    const fresh = await openOne();
     await reader.generate({ pseudoTokens: nothing, tokens: tokens.subarray(0, 12) }, options, vocabulary, () => false);
     const grown = await reader.generate({ pseudoTokens: nothing, tokens }, options, vocabulary, () => false);
-    await reader.generate({ pseudoTokens: nothing, tokens: Int32Array.of(5) }, options, vocabulary, () => false);
-    const cold = await reader.generate({ pseudoTokens: nothing, tokens }, options, vocabulary, () => false);
+    const cold = await fresh.generate({ pseudoTokens: nothing, tokens }, options, vocabulary, () => false);
     expect(grown.reusedTokens).toBe(12);
     expect(cold.reusedTokens).toBe(0);
     expect(grown.tokens).toEqual(cold.tokens);
+    await reader.close();
+    await fresh.close();
   });
 });

@@ -1,0 +1,126 @@
+// The reader's graph and its caches: rows in, logits out, and how much of an input is already there.
+import type { ReaderInput } from "../domain.ts";
+import { EngineError, type Problem } from "../errors.ts";
+import type { PackManifest } from "../pack/pack.ts";
+import { deviceGraph } from "./deviceGraph.ts";
+import { DeviceKvCache } from "./deviceKvCache.ts";
+import { type KeyValues, KvCache } from "./kvCache.ts";
+import { KvCaches } from "./kvCaches.ts";
+import type { Runtime } from "./runtime.ts";
+import { openSession, type Session, type Slot } from "./session.ts";
+
+export type ReaderShape = PackManifest["reader"];
+
+export interface Decoder {
+  /** Goes on in the cache that shares most with `input`; answers how many positions are kept. */
+  rewindTo(input: ReaderInput): number;
+  /** Positions read so far. */
+  readonly length: number;
+  /** One run over `rows` `[T, readerDim]`, `ids` the tokens among them; answers logits `[asked, vocabSize]` of the last ones. */
+  read(rows: Float32Array, ids: readonly number[], asked: number): Promise<Float32Array>;
+  /** Forgets every position from `length` on. */
+  truncate(length: number): void;
+  close(): Promise<void>;
+}
+
+export async function openDecoder(
+  file: string,
+  shape: ReaderShape,
+  runtime: Runtime,
+): Promise<{ decoder: Decoder; problems: Problem[] }> {
+  const { session, createCache, problems } = await openGraph(file, shape, runtime);
+  const caches = new KvCaches(shape, createCache);
+  let cache = caches.first;
+  const decoder: Decoder = {
+    rewindTo: (input) => {
+      cache = caches.take(input);
+      return cache.rewindTo(input);
+    },
+    get length() {
+      return cache.length;
+    },
+    read: async (rows, ids, asked) => {
+      const count = rows.length / shape.readerDim;
+      const total = cache.length + count;
+      const feeds = {
+        inputs_embeds: { data: rows, dims: [1, count, shape.readerDim] },
+        seqlens_k: { data: Int32Array.of(total - 1), dims: [1] },
+        total_sequence_length: { data: Int32Array.of(total), dims: [] },
+        logit_rows: {
+          data: BigInt64Array.from({ length: asked }, (_, n) => BigInt(count - asked + n)),
+          dims: [asked],
+        },
+      };
+      const { logits } = await cache.run(session, feeds, count, ids);
+      return logits?.data as Float32Array;
+    },
+    truncate: (length) => cache.truncate(length),
+    close: async () => {
+      caches.close();
+      await session.close();
+    },
+  };
+  return { decoder, problems };
+}
+
+/** Where the first provider that takes the graph can keep keys and values, they stay there. */
+async function openGraph(
+  file: string,
+  shape: ReaderShape,
+  runtime: Runtime,
+): Promise<{ session: Session; createCache: () => KeyValues; problems: Problem[] }> {
+  const problems: Problem[] = [];
+  const slots = { inputs: inputsOf(shape), outputs: outputsOf(shape) };
+  const [first, ...rest] = runtime.providers;
+  if (first?.outputs === "device") {
+    try {
+      const keptOnDevice = slots.outputs.map(({ name }) => name).filter((name) => name.startsWith("present."));
+      const { session } = await openSession(await deviceGraph(file, shape), {
+        ...runtime,
+        providers: [first],
+        ...slots,
+        keptOnDevice,
+      });
+      return { session, createCache: () => new DeviceKvCache(shape), problems };
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.code !== "PROVIDER_FAILED") throw error;
+      problems.push({ code: "PROVIDER_FELL_BACK", detail: error.message });
+    }
+  }
+  const { session, problems: more } = await openSession(file, {
+    ...runtime,
+    providers: problems.length === 0 ? runtime.providers : rest,
+    ...slots,
+  });
+  return { session, createCache: () => new KvCache(shape), problems: [...problems, ...more] };
+}
+
+function inputsOf(shape: ReaderShape): Slot[] {
+  const { layers, kvHeads, headDim, readerDim } = shape;
+  const past = Array.from({ length: layers }, (_, layer) =>
+    ["key", "value"].map((part) => ({
+      name: `past_key_values.${layer}.${part}`,
+      type: "float32" as const,
+      dims: [1, kvHeads, "S", headDim],
+    })),
+  );
+  return [
+    { name: "inputs_embeds", type: "float32", dims: [1, "T", readerDim] },
+    { name: "seqlens_k", type: "int32", dims: [1] },
+    { name: "total_sequence_length", type: "int32", dims: [] },
+    { name: "logit_rows", type: "int64", dims: ["R"] },
+    ...past.flat(),
+  ];
+}
+
+function outputsOf(shape: ReaderShape): Slot[] {
+  const { layers, kvHeads, headDim, vocabSize } = shape;
+  const present = Array.from({ length: layers }, (_, layer) =>
+    ["key", "value"].map((part) => ({
+      name: `present.${layer}.${part}`,
+      type: "float32" as const,
+      dims: [1, kvHeads, "T", headDim],
+    })),
+  );
+  return [{ name: "logits", type: "float32", dims: [1, "R", vocabSize] }, ...present.flat()];
+}

@@ -1,0 +1,81 @@
+// What the bundled reader writes does not hang on how it was read: at once, in slices, behind a kept prefix, or with drafts.
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import type { ReaderInput } from "../../engine/domain.ts";
+import type { Generation } from "../../engine/infer/models.ts";
+import { openReader, type Reader } from "../../engine/infer/reader.ts";
+import { openRuntime } from "../../engine/infer/runtime.ts";
+import { loadTokenizer, type Tokenizer } from "../../engine/infer/tokenizer.ts";
+import { installationOf } from "../../engine/installation.ts";
+import { findPack, openPack, type Pack } from "../../engine/pack/pack.ts";
+import { trackedFiles } from "../unit/trackedFiles.ts";
+
+const { packsDir } = installationOf(new URL("../../engine/cli.ts", import.meta.url).href);
+const PROMPTS = 24;
+const TOKENS = 24;
+const CONTEXT = 400;
+const NOTHING = new Float32Array(0);
+
+let pack: Pack;
+let tokenizer: Tokenizer;
+/** Reads everything afresh, and keeps what it can. */
+let cold: Reader;
+let warm: Reader;
+beforeAll(async () => {
+  pack = await openPack(await findPack("auto", packsDir));
+  tokenizer = await loadTokenizer(join(pack.dir, pack.manifest.tokenizer.file));
+  const { runtime } = await openRuntime(["cpu"], 1);
+  cold = (await openReader(pack, runtime)).reader;
+  warm = (await openReader(pack, runtime)).reader;
+});
+afterAll(async () => {
+  await cold?.close();
+  await warm?.close();
+});
+
+function generate(reader: Reader, input: ReaderInput, drafts?: readonly Int32Array[]): Promise<Generation> {
+  const { vocabSize } = pack.manifest.reader;
+  const vocabulary = { lineBreaks: new Uint8Array(vocabSize), isBlank: new Uint8Array(vocabSize) };
+  const options = {
+    maxNewTokens: TOKENS,
+    stopTokens: [],
+    maxLines: Number.POSITIVE_INFINITY,
+    ...(drafts === undefined ? {} : { drafts }),
+  };
+  return reader.generate(input, options, vocabulary, () => false);
+}
+
+/** Starts of real Python files, some with the file's end before them, as the pack's order has it. */
+async function prompts(): Promise<Int32Array[]> {
+  const files = trackedFiles(/^(training|samples)\/.*\.py$/);
+  const found: Int32Array[] = [];
+  for (let n = 0; found.length < PROMPTS; n += 1) {
+    const ids = tokenizer.encode(await readFile(files[n % files.length] ?? "", "utf8"));
+    const cut = Math.floor(ids.length * ((0.37 + 0.19 * n) % 1));
+    if (cut > 20) found.push(Int32Array.from(ids.slice(Math.max(0, cut - CONTEXT), cut)));
+  }
+  return found;
+}
+
+it("is the same cold, behind a kept prefix, and with drafts", async () => {
+  let accepted = 0;
+  for (const tokens of await prompts()) {
+    const input = { pseudoTokens: NOTHING, tokens };
+    const whole = await generate(cold, input);
+    expect(whole.reusedTokens).toBeLessThan(tokens.length / 2);
+    for (const share of [0.5, 0.9])
+      await generate(warm, { ...input, tokens: tokens.subarray(0, Math.floor(tokens.length * share)) });
+    const typed = await generate(warm, input);
+    expect(typed.reusedTokens).toBeGreaterThan(tokens.length * 0.85);
+    expect(typed.tokens).toEqual(whole.tokens);
+    const drafted = await generate(warm, input, [tokens.slice(50), Int32Array.from(whole.tokens.slice(3))]);
+    expect(drafted.tokens).toEqual(whole.tokens);
+    expect(drafted.runs).toBeLessThanOrEqual(TOKENS + drafted.drafted);
+    accepted += drafted.accepted;
+    drafted.logProbs.forEach((logProb, n) => {
+      expect(logProb).toBeCloseTo(whole.logProbs[n] ?? Number.NaN, 1);
+    });
+  }
+  expect(accepted).toBeGreaterThan(PROMPTS);
+});
