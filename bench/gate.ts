@@ -95,22 +95,21 @@ async function runGate(options: GateOptions, installation: Installation): Promis
   }
 }
 
-async function rowsToFit(options: GateOptions, how: Collecting): Promise<WeighedRow[]> {
+async function rowsToFit(options: GateOptions, how: Omit<Collecting, "keep">): Promise<WeighedRow[]> {
   if (options.fit === undefined) return options.fitRows === undefined ? [] : readRows(options.fitRows);
-  const rows = await rowsOfFolders(options.fit, Number(options.n), FIT_MODES, Number(options.seed), how);
-  if (options.fitRows !== undefined) await keepRows(options.fitRows, rows);
-  return rows;
+  const { fitRows } = options;
+  const keep = (rows: readonly WeighedRow[]) => keepRows(fitRows, rows);
+  return rowsOfFolders(options.fit, Number(options.n), FIT_MODES, Number(options.seed), { ...how, keep });
 }
 
-async function rowsToMeasure(options: GateOptions, how: Collecting): Promise<WeighedRow[]> {
+async function rowsToMeasure(options: GateOptions, how: Omit<Collecting, "keep">): Promise<WeighedRow[]> {
   const { tasks, repos, origin, limit, seed, taskRows } = options;
   if (tasks === undefined) return taskRows === undefined ? [] : readRows(taskRows);
   if (repos === undefined) throw new EngineError("USAGE", "--tasks wants --repos");
   const ofOrigin = (await readTasks(tasks)).filter((task) => task.origin?.startsWith(origin));
   const drawn = drawTasks(ofOrigin, Number(limit), Number(seed));
-  const rows = await rowsOfTasks(drawn, repos, options.mode, Number(seed), how);
-  if (taskRows !== undefined) await keepRows(taskRows, rows);
-  return rows;
+  const keep = (rows: readonly WeighedRow[]) => keepRows(taskRows, rows);
+  return rowsOfTasks(drawn, repos, options.mode, Number(seed), { ...how, keep });
 }
 
 function reportOf(

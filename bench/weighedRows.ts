@@ -30,6 +30,8 @@ export interface Collecting {
   readonly settings: Settings;
   readonly storeParent: string;
   readonly say: (line: string) => void;
+  /** Called with each repository's rows, so that a run that is ended has not been for nothing. */
+  readonly keep: (rows: readonly WeighedRow[]) => Promise<void>;
 }
 
 /** Places drawn from the Python files of every folder directly under `dir`, in turn one of `modes` each. */
@@ -53,6 +55,7 @@ export async function rowsOfFolders(
         rows.push(await ask(workspace, repo, position, modes[at % modes.length] ?? "full"));
       }
     });
+    await how.keep(rows.filter((row) => row.repo === repo));
     how.say(`${repo}: ${rows.length} of about ${n}`);
   }
   return rows;
@@ -84,6 +87,7 @@ export async function rowsOfTasks(
         await workspace.update({ changed: [{ path, text }], removed: [] });
       }
     });
+    await how.keep(rows.filter((row) => row.repo === repo));
     how.say(`${repo}: ${rows.length} of ${2 * tasks.length}`);
   }
   return rows;
@@ -122,7 +126,7 @@ async function inWorkspace(
   }
 }
 
-async function pythonFiles(root: string): Promise<string[]> {
+export async function pythonFiles(root: string): Promise<string[]> {
   const found = await readdir(root, { recursive: true });
   return found
     .filter((path) => path.endsWith(".py"))
@@ -138,6 +142,6 @@ export async function readRows(file: string): Promise<WeighedRow[]> {
     .map((line) => JSON.parse(line) as WeighedRow);
 }
 
-export async function keepRows(file: string, rows: readonly WeighedRow[]): Promise<void> {
-  await appendFile(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+export async function keepRows(file: string | undefined, rows: readonly WeighedRow[]): Promise<void> {
+  if (file !== undefined) await appendFile(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
 }
