@@ -1,4 +1,5 @@
-// A notebook -> the chunks of its code cells. IPython's own commands are hidden from the parser, and stay in the chunks.
+// A notebook -> the chunks of its code cells; none reaches over two cells, between which outputs lie. IPython's own
+// commands are hidden from the parser, and stay in the chunks.
 import type { Chunk } from "../domain.ts";
 import type { Problem } from "../errors.ts";
 import type { Language } from "../languages/languages.ts";
@@ -16,17 +17,23 @@ export function chunkNotebook(
   const { code, language: name, cellStarts, placeOf, fault } = readNotebook(text);
   if (fault !== undefined) return { chunks: [], problems: [{ code: "NOTEBOOK_BROKEN", detail: fault }] };
   const language = languageNamed(name);
-  const parse = () => language?.parse(maskCommands(code, cellStarts));
+  const parse = (cell: string) => language?.parse(maskCommands(cell));
   const hidden = language === undefined || name !== "python" ? language : { ...language, parse };
-  const { chunks, problems } = chunk(code, hidden, countTokens, maxTokens, isLinearised);
   const lines = lineCounter(text);
-  const placed = chunks.map((each) => {
-    const start = placeOf(each.start).at;
-    const last = placeOf(each.end - 1);
-    const end = last.at + last.width;
-    return { ...each, start, end, startLine: lines.lineAt(start), endLine: lines.lineAt(end) };
-  });
-  return { chunks: placed, problems };
+  const chunks: Chunk[] = [];
+  const problems = new Map<string, Problem>();
+  for (const [index, from] of cellStarts.entries()) {
+    const cell = code.slice(from, cellStarts[index + 1]);
+    const cut = chunk(cell, hidden, countTokens, maxTokens, isLinearised);
+    for (const problem of cut.problems) problems.set(problem.detail, problem);
+    for (const each of cut.chunks) {
+      const start = placeOf(from + each.start).at;
+      const last = placeOf(from + each.end - 1);
+      const end = last.at + last.width;
+      chunks.push({ ...each, start, end, startLine: lines.lineAt(start), endLine: lines.lineAt(end) });
+    }
+  }
+  return { chunks, problems: [...problems.values()] };
 }
 
 /** Cell commands after which the cell is still Python. */
@@ -37,13 +44,10 @@ const LINE_COMMAND = /^([ \t]*)(?:%%?[A-Za-z]|![^=]|\?\??[A-Za-z_])/;
 const ASSIGNED_COMMAND = /^([ \t]*[\w, .]+=[ \t]*)(?:![^=]|%[A-Za-z])/;
 const HELP = /^[ \t]*[\w.]+\?{1,2}[ \t]*$/;
 
-/** The same text, as long, with IPython's commands as comments. `cellStarts` are offsets in it. */
-function maskCommands(code: string, cellStarts: ReadonlySet<number>): string {
-  let isForeign = false;
-  let start = 0;
-  const lines = code.split("\n").map((line) => {
-    if (cellStarts.has(start)) isForeign = line.startsWith("%%") && !PYTHON_CELLS.test(line);
-    start += line.length + 1;
+/** The same text, as long, with IPython's commands as comments. */
+function maskCommands(cell: string): string {
+  const isForeign = cell.startsWith("%%") && !PYTHON_CELLS.test(cell);
+  const lines = cell.split("\n").map((line) => {
     if (line === "") return line;
     if (isForeign) return `#${line.slice(1)}`;
     const command = LINE_COMMAND.exec(line);

@@ -6,8 +6,8 @@ import { messageOf } from "../errors.ts";
 export interface Notebook {
   /** The code cells, a blank line between two. */
   readonly code: string;
-  /** Offsets in `code`. */
-  readonly cellStarts: ReadonlySet<number>;
+  /** Offsets in `code`, in order. */
+  readonly cellStarts: readonly number[];
   /** Of the kernel, in small letters. */
   readonly language: string;
   /** Offset in `code` -> offset in the file, and how many code units of the file write that character. */
@@ -51,7 +51,7 @@ export function readNotebook(text: string): Notebook {
   if (!Array.isArray(cells)) return emptyNotebook("it has no cells; notebooks of format 3 must be saved anew");
   const isCode = cells.map((cell) => fieldOf(cell, "cell_type") === "code");
   const runs: Run[] = [];
-  const cellStarts = new Set<number>();
+  const cellStarts: number[] = [];
   let code = "";
   let before = -1;
   for (const { cell, start, end } of sourceStrings(text)) {
@@ -60,7 +60,7 @@ export function readNotebook(text: string): Notebook {
       runs.push({ code: code.length, file: start, width: 0 });
       code += BETWEEN_CELLS;
     }
-    if (before !== cell) cellStarts.add(code.length);
+    if (before !== cell) cellStarts.push(code.length);
     before = cell;
     code += decode(text, start, end, code.length, runs);
   }
@@ -72,7 +72,7 @@ export function readNotebook(text: string): Notebook {
 }
 
 function emptyNotebook(fault: string): Notebook {
-  return { code: "", cellStarts: new Set(), language: "python", placeOf: () => ({ at: 0, width: 0 }), fault };
+  return { code: "", cellStarts: [], language: "python", placeOf: () => ({ at: 0, width: 0 }), fault };
 }
 
 function fieldOf(value: unknown, name: string): unknown {

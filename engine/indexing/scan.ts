@@ -90,10 +90,10 @@ async function look(path: string, absolutePath: string, options: ScanOptions): P
   }
   // A pipe or a device would wait for ever, or never end.
   if (!stats.isFile()) return skip("unreadable", "not a regular file");
-  if (stats.size > mostBytes(path, options.maxFileBytes))
-    return skip("too-large", `${Math.ceil(stats.size / 1024)} KiB`);
   const sized = reasonOfName(path, stats.size);
   if (sized !== undefined) return { skipped: { path, ...sized } };
+  if (stats.size > mostBytes(path, options.maxFileBytes))
+    return skip("too-large", `${Math.ceil(stats.size / 1024)} KiB`);
   return { file: { path, absolutePath, size: stats.size, mtimeMs: stats.mtimeMs } };
 }
 

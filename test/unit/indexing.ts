@@ -6,7 +6,9 @@ import { dirname, join } from "node:path";
 import type { Vector } from "../../engine/domain.ts";
 import { chunk } from "../../engine/indexing/chunk.ts";
 import type { Chunker } from "../../engine/indexing/chunker.ts";
+import { chunkNotebook } from "../../engine/indexing/chunkNotebook.ts";
 import { createIndexer, type Indexer } from "../../engine/indexing/indexer.ts";
+import { isNotebook } from "../../engine/indexing/notebook.ts";
 import type { Models } from "../../engine/infer/models.ts";
 import { loadLanguages } from "../../engine/languages/languages.ts";
 import { openStore, type Store } from "../../engine/store/store.ts";
@@ -80,6 +82,10 @@ export async function directChunker(): Promise<Chunker> {
     supports: (path) => languages.forPath(path) !== undefined,
     chunk: async ({ path, text }, signal) => {
       signal?.throwIfAborted();
+      if (isNotebook(path)) {
+        const named = (name: string) => languages.all.find((language) => language.name === name);
+        return chunkNotebook(text, named, countTokens, MAX_TOKENS);
+      }
       return chunk(text, languages.forPath(path), countTokens, MAX_TOKENS);
     },
     close: async () => {},

@@ -25,10 +25,10 @@ function write(files: Record<string, string | Uint8Array>): void {
   }
 }
 
-async function scanned(exclude: string[] = [], from = root) {
+async function scanned(exclude: string[] = [], from = root, supports = (path: string) => path.endsWith(".py")) {
   const files: ScannedFile[] = [];
   const skipped: SkippedFile[] = [];
-  const options = { root: from, exclude, maxFileBytes: MAX_BYTES, supports: (path: string) => path.endsWith(".py") };
+  const options = { root: from, exclude, maxFileBytes: MAX_BYTES, supports };
   for await (const found of scan(options)) {
     if ("file" in found) files.push(found.file);
     else skipped.push(found.skipped);
@@ -98,6 +98,82 @@ describe("ignore rules", () => {
       "build/x.py": "",
     });
     expect((await scanned()).paths).toEqual(["build/x.py"]);
+    expect(await reasons()).toEqual({
+      ".git": "ignored",
+      node_modules: "vendored",
+      __pycache__: "generated",
+      env: "vendored",
+      conda: "vendored",
+    });
+  });
+
+  test("negation and order: the last pattern that speaks wins, and nothing brings back what lies in an ignored folder", async () => {
+    write({
+      ".gitignore": "*.py\n!keep.py\n!kept/\nlost/\n",
+      "keep.py": "",
+      "other.py": "",
+      "kept/.gitignore": "!mine.py\n",
+      "kept/mine.py": "",
+      "kept/other.py": "",
+      "lost/.gitignore": "!mine.py\n",
+      "lost/mine.py": "",
+    });
+    expect((await scanned()).paths).toEqual(["keep.py", "kept/mine.py"]);
+  });
+
+  describe("git's personal exclude file", () => {
+    const before = { HOME: process.env["HOME"], XDG_CONFIG_HOME: process.env["XDG_CONFIG_HOME"] };
+
+    afterEach(() => {
+      for (const [name, value] of Object.entries(before)) {
+        if (value === undefined) delete process.env[name];
+        else process.env[name] = value;
+      }
+    });
+
+    test.each([
+      ["where git looks without being told", { "home/.config/git/ignore": "mine.py\n" }],
+      [
+        "that git's settings name",
+        { "home/.gitconfig": "[core]\n\texcludesFile = ~/rules\n", "home/rules": "mine.py\n" },
+      ],
+    ])("%s, under what the repository says", async (_name, files) => {
+      process.env["HOME"] = join(root, "home");
+      delete process.env["XDG_CONFIG_HOME"];
+      write({
+        ...files,
+        "repo/.git/HEAD": "",
+        "repo/mine.py": "",
+        "repo/a.py": "",
+        "repo/sub/.gitignore": "!mine.py\n",
+      });
+      write({ "repo/sub/mine.py": "", "plain/mine.py": "" });
+      expect((await scanned([], join(root, "repo"))).paths).toEqual(["a.py", "sub/mine.py"]);
+      expect((await scanned([], join(root, "plain"))).paths).toEqual(["mine.py"]);
+    });
+  });
+
+  test("vendored and built folders, ignored or not, and brought back by an ignore file", async () => {
+    write({
+      "vendor/x.py": "",
+      "lib/third_party/x.py": "",
+      "web/package.json": "{}",
+      "web/dist/x.py": "",
+      "core/Cargo.toml": "",
+      "core/target/x.py": "",
+      "target/x.py": "",
+      "a.egg-info/x.py": "",
+    });
+    expect(await reasons()).toMatchObject({
+      vendor: "vendored",
+      "lib/third_party": "vendored",
+      "web/dist": "generated",
+      "core/target": "generated",
+      "a.egg-info": "generated",
+    });
+    expect((await scanned()).paths).toEqual(["target/x.py"]);
+    write({ ".precisignore": "!vendor/\n!/web/dist/\n" });
+    expect((await scanned()).paths).toEqual(["target/x.py", "vendor/x.py", "web/dist/x.py"]);
   });
 
   test("an ignore file that is no file is passed over", async () => {
@@ -125,6 +201,30 @@ describe("what is left out, with a reason", () => {
       "server.pem": "secret",
     });
     expect((await scanned()).paths).toEqual(["environment.py", "ok.py"]);
+  });
+
+  test.each([
+    ["secret", ["prod.env", ".netrc", "id_ed25519", "tls/server.key", "credentials.json", "secrets.yaml", "x.tfstate"]],
+    ["generated", ["package-lock.json", "poetry.lock", "go.sum", "x_pb2.py", "x.pb.go", "X.Designer.cs", "a.js.map"]],
+    ["minified", ["jquery.min.js", "site.min.css"]],
+    ["data", ["rows.csv", "events.jsonl", "icon.svg", "run.log", ".gitignore"]],
+    ["binary", ["logo.png", "x.so", "libx.so.1.2", "model.onnx", "book.pdf", "x.whl"]],
+  ])("by name: %s", async (reason, names) => {
+    write(Object.fromEntries(names.map((name) => [name, "x"])));
+    expect(await reasons()).toEqual(Object.fromEntries(names.map((name) => [name, reason])));
+  });
+
+  test("not by name: what only looks like it", async () => {
+    const names = ["settings.json", "config.json", "secrets.py", "tokens.py", "environment.ts", "keys.go", "id_rsa.py"];
+    write(Object.fromEntries(names.map((name) => [name, "x"])));
+    expect((await scanned([], root, () => true)).paths).toEqual(names.sort());
+  });
+
+  test("tables of settings once they are large", async () => {
+    write({ "small.json": "{}", "large.json": `[${'"word", '.repeat(9000)}""]`, "large.py": "x = 1\n".repeat(9000) });
+    const { paths, skipped } = await scanned([], root, () => true);
+    expect(paths).toEqual(["large.py", "small.json"]);
+    expect(skipped).toMatchObject([{ path: "large.json", reason: "data" }]);
   });
 
   test("100 MB, without being read", async () => {
@@ -191,6 +291,27 @@ describe("reading", () => {
     ],
     ["a cloud key", key("k = 'AKIA", "Z7QRSTUVWXYZ2345'\n"), "secret"],
     ["a forge token", key("t = 'ghp_", "a1B2".repeat(9), "'\n"), "secret"],
+    ["a fine-grained forge token", key("t = 'github_pat_", "11AAbb_22".repeat(8), "'\n"), "secret"],
+    ["a chat token", key("t = 'xoxb-", "123456789012-abcdefABCDEF1234567890'\n"), "secret"],
+    ["a map service's key", key("k = 'AIza", "Sy0".repeat(11), "ab'\n"), "secret"],
+    ["a payment key", key("k = 'sk_live_", "4eC39HqLyjWDarjtT1zdp7dc'\n"), "secret"],
+    [
+      "a signed web token",
+      key("t = 'eyJ", "hbGciOiJIUzI1NiJ9.eyJ", "zdWIiOiIxMjM0NTY3ODkwIn0.", "dozjgNryP4J3jVmNHl0w5N_XgL0n3I9P'\n"),
+      "secret",
+    ],
+    ["a random value under a telling name", key('API_KEY = "', 'q8Zt3LmWx7Rb2NvKs9Yc4HdF"\n'), "secret"],
+    ["a random value in settings", key('{ "clientSecret": "', 'Vb7tQ1zXw9Lk3MnRs5Yc8HdFa2" }\n'), "secret"],
+    ["a random hexadecimal value", key("password: ", "9f86d081884c7d659a2feaa0c55ad015\n"), "secret"],
+    ["what a generator signed", "# Code generated by protoc. DO NOT EDIT.\nx = 1\n", "generated"],
+    [
+      "what says twice that no one wrote it",
+      "# This file was auto-generated.\n# Please do not edit it.\nx = 1\n",
+      "generated",
+    ],
+    ["what a tool marked", '"""@generated by a tool"""\nx = 1\n', "generated"],
+    ["a table of numbers", "0123456789, 0987654321,\n".repeat(400), "data"],
+    ["a drawing", "+-----|/\\|-----+  ==  ::\n".repeat(400), "minified"],
   ])("leaves out %s", async (_name, content, reason) => {
     write({ "a.py": content });
     expect(await read("a.py")).toMatchObject({ skipped: { path: "a.py", reason } });
@@ -201,6 +322,14 @@ describe("reading", () => {
     ["a documented example", `k = '${key("AKIA", "IOSFODNN7EXAMPLE")}'\n`],
     ["a short file of one long line", `x = [${"1, ".repeat(300)}]\n`],
     ["an empty file", ""],
+    ["a placeholder", 'API_KEY = "your-api-key-goes-here-1234ABCD"\n'],
+    [
+      "a name under a telling name",
+      'token = "AuthenticationTokenFactory.createDefault"\npassword = read_password_from_prompt()\n',
+    ],
+    ["a checksum", 'sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"\n'],
+    ["a generator", 'HEAD = "# Code generated by us. DO NOT EDIT."\ndef write(out):\n    out.write(HEAD)\n'],
+    ["one that asks for care", "# Do not edit without asking the owners.\nx = 1\n"],
   ])("keeps %s", async (_name, content) => {
     write({ "a.py": content });
     expect(await read("a.py")).toMatchObject({ file: { text: content } });
