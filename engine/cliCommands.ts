@@ -42,7 +42,8 @@ export async function withEngine<T>(
   work: (engine: Engine, settings: Settings) => Promise<T>,
 ): Promise<T> {
   const settings: Settings = { ...parseSettings({}).settings, pack };
-  const engine = await startEngine({ packsDir: installation.packsDir, settings, workers: installation.workers });
+  const { packsDir, workers } = installation;
+  const engine = await startEngine({ packsDir, settings, workers, cacheDir: storeParent(undefined) });
   sayProblems(engine.problems);
   try {
     return await work(engine, settings);

@@ -100,8 +100,9 @@ export const SETTINGS = {
     items: { type: "string", pattern: "^[a-z][a-zA-Z0-9]*$" },
     minItems: 1,
     uniqueItems: true,
-    default: ["cpu"],
-    description: "Execution providers, in order of preference.",
+    default: ["auto"],
+    description:
+      "Execution providers, in order of preference: `cpu`, `cuda`, `webgpu`, `directml`, `coreml`. `auto` is the fastest of them that gives right answers, tried once in the background. What cannot run here falls back to the next, and last to the CPU.",
   },
   "execution.threads": {
     type: "integer",
@@ -109,6 +110,14 @@ export const SETTINGS = {
     minimum: 0,
     maximum: 64,
     description: "Threads for inference; 0 leaves one core to the editor.",
+  },
+  "execution.unloadAfterMinutes": {
+    type: "integer",
+    default: 15,
+    minimum: 0,
+    maximum: 1440,
+    description:
+      "Minutes without a completion or indexing after which the models leave memory; 0 for never. The next request loads them again.",
   },
 } as const;
 
@@ -127,6 +136,7 @@ export interface Settings {
   readonly "index.onBattery": "pauseWhenLow" | "pause" | "run";
   readonly "execution.providers": readonly string[];
   readonly "execution.threads": number;
+  readonly "execution.unloadAfterMinutes": number;
 }
 
 type SettingName = keyof typeof SETTINGS;

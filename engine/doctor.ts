@@ -55,15 +55,30 @@ export async function doctor(installation: Installation, cacheDir: string, pack 
     return { detail: `${manifest.id} ${manifest.version}, every file has its sha256`, value: undefined };
   });
   const engine = await check("models", async () => {
-    const started = await startEngine({ packsDir: installation.packsDir, settings, workers: installation.workers });
+    const before = process.memoryUsage.rss();
+    const at = performance.now();
+    const { packsDir, workers } = installation;
+    const started = await startEngine({ packsDir, settings, workers, cacheDir });
+    const ms = performance.now() - at;
+    const grown = (process.memoryUsage.rss() - before) / 2 ** 20;
     return {
-      detail: `${Object.keys(started.pack.manifest.files).length} files, four models opened in a worker`,
+      detail: `four models opened in a worker after ${ms.toFixed(0)} ms; memory grew by ${grown.toFixed(0)} MiB`,
       value: started,
     };
   });
   if (engine !== undefined) {
+    await check("execution providers", async () => {
+      const { probes, trials } = await engine.surveyProviders({ isFresh: true });
+      for (const { provider, detail, ms } of probes) {
+        const trial = trials.find((each) => each.provider === provider);
+        const speed = trial === undefined ? "" : `; ${trial.detail}`;
+        // A machine without an accelerator is no fault.
+        checks.push({ name: provider, ok: true, detail: `${detail}${speed} (asked in ${ms.toFixed(0)} ms)` });
+      }
+      return { detail: `the reader runs on ${engine.models.provider}`, value: undefined };
+    });
     await check("parity", async () => {
-      const { samples, worst } = await checkParity(engine.pack, settings["execution.providers"]);
+      const { samples, worst } = await checkParity(engine.pack, [engine.models.provider]);
       return {
         detail: `${samples} samples, largest difference ${(100 * worst).toFixed(0)} % of its tolerance`,
         value: undefined,

@@ -13,7 +13,8 @@ import { EngineError, type Problem } from "./errors.ts";
 import { CHUNKER_VERSION } from "./indexing/chunk.ts";
 import { type Chunker, startChunker } from "./indexing/chunker.ts";
 import { createIndexer, type IndexOptions, type IndexReport } from "./indexing/indexer.ts";
-import { startInferThread } from "./infer/inferThread.ts";
+import { chooseProviders, type ProviderSurvey, surveyProviders } from "./infer/chooseProviders.ts";
+import { type InferenceModels, startInferThread } from "./infer/inferThread.ts";
 import type { Models } from "./infer/models.ts";
 import { loadTokenizer, type Tokenizer } from "./infer/tokenizer.ts";
 import { type Languages, loadLanguages } from "./languages/languages.ts";
@@ -25,18 +26,22 @@ import { openStore, type Store, type StoreStats } from "./store/store.ts";
 export interface EngineOptions {
   readonly packsDir: string;
   readonly settings: Settings;
-  /** The two workers' entries: beside the bundle, or the source files. */
-  readonly workers: { readonly inference: URL; readonly chunker: URL };
+  /** Entries of the two workers and of the process that asks a provider: beside the bundle, or the source files. */
+  readonly workers: { readonly inference: URL; readonly chunker: URL; readonly probe: URL };
+  /** Where it is remembered how execution providers answered; without one they are asked at every start. */
+  readonly cacheDir?: string;
 }
 
 export interface Engine {
   readonly pack: Pack;
   readonly tokenizer: Tokenizer;
   readonly chunker: Chunker;
-  readonly models: Models;
+  readonly models: InferenceModels;
   /** Says which offers are shown; undefined for a pack without one. */
   readonly gate: Gate | undefined;
   readonly problems: readonly Problem[];
+  /** Asks every execution provider what it can, lets those that answer rightly read with the pack, and takes up the fastest. */
+  surveyProviders(how?: { readonly isFresh?: boolean }): Promise<ProviderSurvey>;
   openWorkspace(options: WorkspaceOptions): Promise<Workspace>;
   /** For a document outside every workspace folder: no retrieval. */
   complete(cursor: Cursor, options: CompleteOptions, signal?: AbortSignal): Promise<Completion>;
@@ -84,11 +89,18 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const tokenizer = await loadTokenizer(tokenizerFile);
   const { gate, problems: ofGate } = await openGate(pack);
   const languages = await loadLanguages();
-  const { models, problems } = await startInferThread({
+  const names = settings["execution.providers"];
+  const threads = settings["execution.threads"];
+  const asking = { probeUrl: options.workers.probe, cacheDir: options.cacheDir, pack, threads };
+  const choice = await chooseProviders(names, asking);
+  const { models, problems: ofModels } = await startInferThread({
     workerUrl: options.workers.inference,
-    data: { packDir: pack.dir, providers: settings["execution.providers"], threads: settings["execution.threads"] },
+    data: { packDir: pack.dir, providers: choice.providers, threads },
     schedule: new Schedule(),
+    unloadAfterMs: settings["execution.unloadAfterMinutes"] * 60_000,
   });
+  await choice.opened();
+  const problems = [...choice.problems, ...ofModels, ...ofGate];
   const chunker = await startChunker({
     workerUrl: options.workers.chunker,
     tokenizerFile,
@@ -115,7 +127,15 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     chunker,
     models,
     gate,
-    problems: [...problems, ...ofGate],
+    problems,
+    surveyProviders: async (how) => {
+      const survey = await surveyProviders({ ...asking, ...how });
+      if (names.includes("auto")) {
+        const { providers } = await chooseProviders(names, asking);
+        if (providers[0] !== models.provider) await models.useProviders(providers);
+      }
+      return survey;
+    },
     openWorkspace: (workspace) =>
       openWorkspace({ pack, tokenizer, models, chunker, syntax, languages, gate }, workspace),
     complete: (cursor, how, signal) => complete(cursor, how, withoutIndex, signal),

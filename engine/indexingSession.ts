@@ -62,6 +62,7 @@ export class IndexingSession {
     this.#addresses = folders;
     await this.#inTurn(() => this.#startEngine());
     await this.refresh();
+    void this.#survey().catch((error: unknown) => this.#session.reportBug(error));
   }
 
   /** Takes up settings that only a fresh engine can. */
@@ -155,7 +156,8 @@ export class IndexingSession {
     try {
       const { packsDir = session.installation.packsDir } = session.options;
       const { workers } = session.installation;
-      session.engine = await startEngine({ packsDir, settings: session.settings, workers });
+      const cacheDir = this.#storeParent();
+      session.engine = await startEngine({ packsDir, settings: session.settings, workers, cacheDir });
       session.log(session.engine.problems);
       await this.#openFolders();
     } catch (error) {
@@ -165,16 +167,29 @@ export class IndexingSession {
 
   /** Opens what is not open, closes what is no more in the window or is now read with a folder around it. */
   async #openFolders(): Promise<void> {
-    const { engine, folders, options, settings } = this.#session;
+    const { engine, folders, settings } = this.#session;
     this.#session.cover = this.#cover();
     await this.#untilUpdated();
     for (const root of folders.roots) if (!this.#session.cover.has(root)) folders.close(root);
     if (engine === undefined) return;
-    const parent = options.storageDir ?? envPaths("precis", { suffix: "" }).cache;
+    const parent = this.#storeParent();
     for (const root of this.#session.cover.keys())
       await folders.open(engine, { root, storeDir: storeDirOf(parent, root), settings });
     for (const { workspace } of folders.all) this.#session.log(workspace?.problems ?? []);
     this.#watchWriters();
+  }
+
+  #storeParent(): string {
+    return this.#session.options.storageDir ?? envPaths("precis", { suffix: "" }).cache;
+  }
+
+  /** Which execution provider is the fastest here, found out once, when there is nothing better to do. */
+  async #survey(): Promise<void> {
+    const { engine, settings, connection } = this.#session;
+    if (engine === undefined || !settings["execution.providers"].includes("auto")) return;
+    const { probes, trials } = await engine.surveyProviders();
+    for (const { provider, detail } of [...probes, ...trials]) connection.console.debug(`${provider}: ${detail}`);
+    connection.console.log(`The reader runs on ${engine.models.provider}.`);
   }
 
   #cover(): ReadonlyMap<string, readonly string[]> {

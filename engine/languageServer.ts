@@ -27,7 +27,12 @@ import {
 import { Session } from "./session.ts";
 
 /** Settings that only a fresh engine can take up. */
-const RESTARTING: readonly (keyof Settings)[] = ["pack", "execution.providers", "execution.threads"];
+const RESTARTING: readonly (keyof Settings)[] = [
+  "pack",
+  "execution.providers",
+  "execution.threads",
+  "execution.unloadAfterMinutes",
+];
 /** Settings that a folder takes up when it is opened. */
 const REOPENING: readonly (keyof Settings)[] = [
   "index.exclude",

@@ -4,9 +4,11 @@ import { fork } from "node:child_process";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, messageOf, type Problem } from "../errors.ts";
+import type { Pack } from "../pack/pack.ts";
 import { driverFingerprint } from "./drivers.ts";
 import type { Probe } from "./probe.ts";
 import { ACCELERATORS } from "./provider.ts";
+import type { Trial } from "./trial.ts";
 
 export interface ProbeOptions {
   /** The bundle's `probeProcess.js`, or the source file. */
@@ -19,31 +21,85 @@ export interface ProbeOptions {
   readonly timeoutMs?: number;
 }
 
+export interface PackOptions extends ProbeOptions {
+  readonly pack: Pack;
+  /** As the reader will run; 0 leaves one core free. */
+  readonly threads: number;
+}
+
 export interface ProviderChoice {
   /** In order; `cpu` last. */
   readonly providers: readonly string[];
   /** Why a provider that was asked for is not among them. */
   readonly problems: readonly Problem[];
+  /** Call it when the sessions are open: until then a crash is laid at the first provider's door. */
+  opened(): Promise<void>;
+}
+
+export interface ProviderSurvey {
   readonly probes: readonly Probe[];
+  /** Of those that answered rightly. */
+  readonly trials: readonly Trial[];
 }
 
 /** A software adapter compiles its shaders on the CPU: seconds, not milliseconds. */
-const TIMEOUT_MS = 30_000;
+const PROBE_MS = 30_000;
+const TRIAL_MS = 60_000;
+/** What a provider must save of the CPU's time: below that the way to the device is not worth its memory. */
+const WORTH = 0.8;
 
-/** `names` in order of preference; `auto` stands for the accelerators that answer rightly. Never rejects for a provider. */
-export async function chooseProviders(names: readonly string[], options: ProbeOptions): Promise<ProviderChoice> {
+/**
+ * `names` in order of preference; `auto` stands for the winner of the last survey with this pack, if one beat the CPU.
+ * Never rejects for a provider.
+ */
+export async function chooseProviders(names: readonly string[], options: PackOptions): Promise<ProviderChoice> {
+  const { trials, opening } = await openMemory(options.cacheDir);
+  if (opening !== undefined && !isAlive(opening.pid)) await rememberCrash(options.cacheDir, opening.provider);
+  const winners = (trials[keyOf(options.pack)] ?? [])
+    .filter(({ ms, cpuMs }) => ms !== undefined && ms <= WORTH * cpuMs)
+    .sort((a, b) => (a.ms ?? 0) - (b.ms ?? 0))
+    .map(({ provider }) => provider);
   const providers: string[] = [];
   const problems: Problem[] = [];
-  const probes: Probe[] = [];
-  for (const name of new Set(names.flatMap((each) => (each === "auto" ? ACCELERATORS : [each])))) {
+  for (const name of new Set(names.flatMap((each) => (each === "auto" ? winners : [each])))) {
     // Behind the CPU, which runs everything, nobody would be asked.
     if (name === "cpu") break;
-    const probe = await probeApart(name, options);
-    probes.push(probe);
-    if (probe.runs.length > 0) providers.push(name);
-    else if (names.includes(name)) problems.push({ code: "PROVIDER_FELL_BACK", detail: `${name}: ${probe.detail}` });
+    const { runs, detail } = await probeApart(name, options);
+    if (runs.length > 0) providers.push(name);
+    else problems.push({ code: "PROVIDER_FELL_BACK", detail: `${name}: ${detail}` });
   }
-  return { providers: [...providers, "cpu"], problems, probes };
+  const [first] = providers;
+  if (first !== undefined) await remember(options.cacheDir, { opening: { provider: first, pid: process.pid } });
+  return {
+    providers: [...providers, "cpu"],
+    problems,
+    opened: async () => {
+      if (first !== undefined) await remember(options.cacheDir, { opening: undefined });
+    },
+  };
+}
+
+/** Asks every accelerator, and lets those that answer rightly read with the pack beside the CPU. */
+export async function surveyProviders(options: PackOptions): Promise<ProviderSurvey> {
+  const key = keyOf(options.pack);
+  const remembered = (await openMemory(options.cacheDir)).trials[key];
+  const probes: Probe[] = [];
+  for (const name of ACCELERATORS) probes.push(await probeApart(name, options));
+  if (remembered !== undefined && options.isFresh !== true) return { probes, trials: remembered };
+  const trials: Trial[] = [];
+  for (const { provider, runs } of probes) {
+    if (runs.length === 0) continue;
+    const failed = (detail: string): Trial => ({ provider, cpuMs: 0, detail });
+    const args = [provider, options.pack.dir, String(options.threads)];
+    trials.push(await ask<Trial>(args, { timeoutMs: TRIAL_MS, ...options }, failed));
+  }
+  const memory = await openMemory(options.cacheDir);
+  await remember(options.cacheDir, { trials: { ...memory.trials, [key]: trials } });
+  return { probes, trials };
+}
+
+function keyOf({ manifest }: Pack): string {
+  return `${manifest.id}@${manifest.version} ${manifest.files[manifest.reader.file]?.sha256.slice(0, 16) ?? ""}`;
 }
 
 /** The remembered outcome, or that of a process started now. */
@@ -51,26 +107,31 @@ export async function probeApart(name: string, options: ProbeOptions): Promise<P
   const memory = await openMemory(options.cacheDir);
   const remembered = memory.probes[name];
   if (remembered !== undefined && options.isFresh !== true) return remembered;
-  const probe = await ask(name, options);
-  await remember(options.cacheDir, { ...memory, probes: { ...memory.probes, [name]: probe } });
+  const started = performance.now();
+  const failed = (detail: string): Probe => ({ provider: name, runs: [], detail, ms: performance.now() - started });
+  const probe = await ask<Probe>([name], { timeoutMs: PROBE_MS, ...options }, failed);
+  await remember(options.cacheDir, { probes: { ...memory.probes, [name]: probe } });
   return probe;
 }
 
-function ask(name: string, { probeUrl, timeoutMs = TIMEOUT_MS }: ProbeOptions): Promise<Probe> {
-  const started = performance.now();
+/** The one message of a process with these arguments, or what `failed` makes of its silence. */
+function ask<T>(
+  args: readonly string[],
+  { probeUrl, timeoutMs = PROBE_MS }: ProbeOptions,
+  failed: (detail: string) => T,
+): Promise<T> {
   return new Promise((resolve) => {
-    const failed = (detail: string) => resolve({ provider: name, runs: [], detail, ms: performance.now() - started });
     // What a driver prints is no message of ours.
-    const child = fork(probeUrl, [name], { execArgv: [], stdio: ["ignore", "ignore", "ignore", "ipc"] });
+    const child = fork(probeUrl, args, { execArgv: [], stdio: ["ignore", "ignore", "ignore", "ipc"] });
     const timer = setTimeout(() => {
       child.kill("SIGKILL");
-      failed(`no answer within ${timeoutMs / 1000} s`);
+      resolve(failed(`no answer within ${timeoutMs / 1000} s`));
     }, timeoutMs);
-    child.on("message", (probe: Probe) => resolve(probe));
-    child.on("error", (error) => failed(`it could not be asked: ${messageOf(error)}`));
+    child.on("message", (answer: T) => resolve(answer));
+    child.on("error", (error) => resolve(failed(`it could not be asked: ${messageOf(error)}`)));
     child.on("exit", (code, signal) => {
       clearTimeout(timer);
-      failed(`it ended the process that asked it (${signal ?? `status ${code}`})`);
+      resolve(failed(`it ended the process that asked it (${signal ?? `status ${code}`})`));
     });
   });
 }
@@ -79,6 +140,24 @@ interface Memory {
   /** Of the runtime and drivers the outcomes hold for. */
   readonly fingerprint: string;
   readonly probes: Readonly<Record<string, Probe>>;
+  /** By pack. */
+  readonly trials: Readonly<Record<string, readonly Trial[]>>;
+  /** A process that opens its sessions now; one that has ended took its provider with it. */
+  readonly opening?: { readonly provider: string; readonly pid: number } | undefined;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return errnoOf(error) === "EPERM";
+  }
+}
+
+async function rememberCrash(cacheDir: string | undefined, provider: string): Promise<void> {
+  const { probes } = await openMemory(cacheDir);
+  const probe: Probe = { provider, runs: [], detail: "the engine ended while it opened the pack with it", ms: 0 };
+  await remember(cacheDir, { probes: { ...probes, [provider]: probe }, opening: undefined });
 }
 
 const FILE = "providers.json";
@@ -86,7 +165,7 @@ const FILE = "providers.json";
 /** Empty when there is none, when it cannot be read, or when runtime or drivers have changed since. */
 async function openMemory(cacheDir: string | undefined): Promise<Memory> {
   const fingerprint = await driverFingerprint();
-  const nothing: Memory = { fingerprint, probes: {} };
+  const nothing: Memory = { fingerprint, probes: {}, trials: {} };
   if (cacheDir === undefined) return nothing;
   try {
     const memory: Memory = JSON.parse(await readFile(join(cacheDir, FILE), "utf8"));
@@ -98,8 +177,9 @@ async function openMemory(cacheDir: string | undefined): Promise<Memory> {
 }
 
 /** Written aside and renamed, as another window may read it now. A folder that cannot be written forgets. */
-async function remember(cacheDir: string | undefined, memory: Memory): Promise<void> {
+async function remember(cacheDir: string | undefined, change: Partial<Memory>): Promise<void> {
   if (cacheDir === undefined) return;
+  const memory = { ...(await openMemory(cacheDir)), ...change };
   const aside = join(cacheDir, `${FILE}.${process.pid}`);
   try {
     await mkdir(cacheDir, { recursive: true });

@@ -12,6 +12,8 @@ import { openSession, type Session, type Slot } from "./session.ts";
 export type ReaderShape = PackManifest["reader"];
 
 export interface Decoder {
+  /** Name of the execution provider it runs on. */
+  readonly provider: string;
   /** Goes on in the cache that shares most with `input`; answers how many positions are kept. */
   rewindTo(input: ReaderInput): number;
   /** Positions read so far. */
@@ -32,6 +34,7 @@ export async function openDecoder(
   const caches = new KvCaches(shape, createCache);
   let cache = caches.first;
   const decoder: Decoder = {
+    provider: session.provider,
     rewindTo: (input) => {
       cache = caches.take(input);
       return cache.rewindTo(input);
@@ -83,7 +86,7 @@ async function openGraph(
       });
       return { session, createCache: () => new DeviceKvCache(shape), problems };
     } catch (error) {
-      if (!(error instanceof EngineError) || error.code !== "PROVIDER_FAILED") throw error;
+      if (!(error instanceof EngineError)) throw error;
       problems.push({ code: "PROVIDER_FELL_BACK", detail: error.message });
     }
   }

@@ -10,6 +10,13 @@ export interface WorkerStart {
   readonly threads: number;
 }
 
+/** The worker's answer when every model is open. */
+export interface WorkerStarted {
+  readonly problems: readonly Problem[];
+  /** Name of the execution provider the reader runs on. */
+  readonly provider: string;
+}
+
 interface Numbered {
   readonly id: number;
   /** One shared int; 1 asks the worker to stop at its next cancel point. */
@@ -25,9 +32,9 @@ export type WorkerRequest = Numbered &
     | { readonly kind: "close" }
   );
 
-/** `id` 0 answers the start: the problems met, or the error that ended it. */
+/** `id` 0 answers the start, or gives the error that ended it. */
 export interface WorkerReply {
   readonly id: number;
-  readonly result?: readonly Float32Array[] | Generation | readonly Problem[];
+  readonly result?: readonly Float32Array[] | Generation | WorkerStarted;
   readonly error?: { readonly code: EngineErrorCode; readonly detail: string };
 }

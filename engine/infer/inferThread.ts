@@ -1,9 +1,10 @@
-// The main thread's side of the inference worker: `Models` behind the schedule, with a fresh worker after a crash.
+// The main thread's side of the inference worker: `Models` behind the schedule. The worker is started when it is needed: at
+// first, after a crash, and after it was closed because nothing was asked of it.
 import { Worker } from "node:worker_threads";
 import type { ReaderInput, Vector } from "../domain.ts";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
 import type { Schedule } from "../schedule.ts";
-import type { WorkerReply, WorkerRequest, WorkerStart } from "./inferMessages.ts";
+import type { WorkerReply, WorkerRequest, WorkerStart, WorkerStarted } from "./inferMessages.ts";
 import type { GenerateOptions, Generation, Models } from "./models.ts";
 
 export interface InferThreadOptions {
@@ -11,6 +12,19 @@ export interface InferThreadOptions {
   readonly workerUrl: URL;
   readonly data: WorkerStart;
   readonly schedule: Schedule;
+  /** Milliseconds without a request after which the models are closed; 0 or absent never. */
+  readonly unloadAfterMs?: number;
+}
+
+/** The models of a worker that can be closed and is started again by the next request. */
+export interface InferenceModels extends Models {
+  readonly isLoaded: boolean;
+  /** Name of the execution provider the reader runs on, or ran on before it was closed. */
+  readonly provider: string;
+  /** Gives the models' memory back to the system, when nothing runs and nothing waits. */
+  unload(): Promise<void>;
+  /** From the next start on; starts anew at the next pause. */
+  useProviders(names: readonly string[]): Promise<void>;
 }
 
 type Body = WorkerRequest extends infer R ? (R extends WorkerRequest ? Omit<R, "id" | "cancelled"> : never) : never;
@@ -23,14 +37,17 @@ interface Pending {
 /** Starts the worker and waits until every model is open. Throws the pack's or provider's error. */
 export async function startInferThread(
   options: InferThreadOptions,
-): Promise<{ models: Models; problems: readonly Problem[] }> {
+): Promise<{ models: InferenceModels; problems: readonly Problem[] }> {
   const thread = new InferThread(options);
   const problems = await thread.start();
   return { models: thread, problems };
 }
 
-class InferThread implements Models {
+class InferThread implements InferenceModels {
   readonly #options: InferThreadOptions;
+  #data: WorkerStart;
+  #provider = "cpu";
+  #idle: NodeJS.Timeout | undefined;
   readonly #pending = new Map<number, Pending>();
   #worker: Worker | undefined;
   #nextId = 1;
@@ -38,13 +55,29 @@ class InferThread implements Models {
 
   constructor(options: InferThreadOptions) {
     this.#options = options;
+    this.#data = options.data;
   }
 
-  start(): Promise<readonly Problem[]> {
-    const worker = new Worker(this.#options.workerUrl, { workerData: this.#options.data, name: "precis-inference" });
+  get isLoaded(): boolean {
+    return this.#worker !== undefined;
+  }
+
+  get provider(): string {
+    return this.#provider;
+  }
+
+  async start(): Promise<readonly Problem[]> {
+    const { problems, provider } = await this.#startWorker();
+    this.#provider = provider;
+    this.#waitForIdle();
+    return problems;
+  }
+
+  #startWorker(): Promise<WorkerStarted> {
+    const worker = new Worker(this.#options.workerUrl, { workerData: this.#data, name: "precis-inference" });
     this.#worker = worker;
     return new Promise((resolve, reject) => {
-      this.#pending.set(0, { resolve: (result) => resolve(result as readonly Problem[]), reject });
+      this.#pending.set(0, { resolve: (result) => resolve(result as WorkerStarted), reject });
       worker.on("message", (reply: WorkerReply) => this.#settle(reply));
       worker.on("error", (error) => this.#lost(worker, messageOf(error)));
       worker.on("exit", (code) => this.#lost(worker, `exited with status ${code}`));
@@ -72,6 +105,24 @@ class InferThread implements Models {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    clearTimeout(this.#idle);
+    await this.#endWorker();
+  }
+
+  async unload(): Promise<void> {
+    // The gate holds back what comes meanwhile, so that no request meets a worker about to end.
+    await this.#options.schedule.run("indexing", async () => {
+      if (!this.#isClosed && this.#pending.size === 0) await this.#endWorker();
+    });
+  }
+
+  async useProviders(names: readonly string[]): Promise<void> {
+    this.#data = { ...this.#data, providers: names };
+    await this.unload();
+  }
+
+  /** Between two runs, never inside one. */
+  async #endWorker(): Promise<void> {
     const worker = this.#worker;
     if (worker === undefined) return;
     const gone = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
@@ -88,7 +139,9 @@ class InferThread implements Models {
   }
 
   async #ask(body: Body, signal?: AbortSignal): Promise<NonNullable<WorkerReply["result"]>> {
+    clearTimeout(this.#idle);
     if (this.#worker === undefined) await this.start();
+    clearTimeout(this.#idle);
     const worker = this.#worker;
     if (worker === undefined) throw new EngineError("WORKER_FAILED", "the inference worker ended while starting");
     const id = this.#nextId;
@@ -106,7 +159,17 @@ class InferThread implements Models {
       });
     } finally {
       signal?.removeEventListener("abort", onAbort);
+      this.#waitForIdle();
     }
+  }
+
+  #waitForIdle(): void {
+    clearTimeout(this.#idle);
+    const { unloadAfterMs = 0 } = this.#options;
+    if (unloadAfterMs === 0 || this.#isClosed || this.#worker === undefined) return;
+    this.#idle = setTimeout(() => void this.unload(), unloadAfterMs);
+    // Only the worker keeps a process alive, not the wait for its end.
+    this.#idle.unref();
   }
 
   #settle(reply: WorkerReply): void {

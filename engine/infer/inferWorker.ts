@@ -56,7 +56,7 @@ async function serve(data: WorkerStart): Promise<void> {
     });
   });
   const all: Problem[] = [...problems, ...ofEncoder, ...ofFuser, ...ofProjector, ...ofReader];
-  port.postMessage({ id: 0, result: all } satisfies WorkerReply);
+  port.postMessage({ id: 0, result: { problems: all, provider: reader.provider } } satisfies WorkerReply);
 }
 
 function vocabularyOf(tokenizer: Tokenizer, size: number): Vocabulary {

@@ -20,6 +20,8 @@ import { inputRows, tokenRows } from "./tokenRows.ts";
 const SURE_LEAD = 0.02;
 
 export interface Reader {
+  /** Name of the execution provider its decoder runs on. */
+  readonly provider: string;
   generate(
     input: ReaderInput,
     options: GenerateOptions,
@@ -96,6 +98,7 @@ export async function openReader(
   };
   return {
     reader: {
+      provider: decoder.provider,
       generate,
       close: async () => {
         await embedding.close();

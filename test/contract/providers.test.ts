@@ -1,11 +1,12 @@
 // Every file under infer/providers/ keeps the same promises.
+import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { chooseProviders, probeApart } from "../../engine/infer/chooseProviders.ts";
+import { chooseProviders, probeApart, surveyProviders } from "../../engine/infer/chooseProviders.ts";
 import { probeProvider } from "../../engine/infer/probe.ts";
 import { loadProvider } from "../../engine/infer/provider.ts";
 import { openRuntime } from "../../engine/infer/runtime.ts";
@@ -17,6 +18,7 @@ const PACKS = fileURLToPath(new URL("../../packs", import.meta.url));
 const NAMES = readdirSync(FOLDER).map((file) => file.replace(/\.ts$/, ""));
 const probeUrl = new URL("../../engine/infer/probeProcess.ts", import.meta.url);
 const crashing = new URL("../fixtures/crashingProbe.mjs", import.meta.url);
+const answering = new URL("../fixtures/answeringProbe.mjs", import.meta.url);
 const silent = new URL("../fixtures/silentProbe.mjs", import.meta.url);
 
 let cacheDir: string;
@@ -35,8 +37,8 @@ describe.each(NAMES)("%s", (name) => {
   });
 
   it("runs a graph of the pack, or the CPU takes over and says so", async () => {
-    const { providers } = await chooseProviders([name], { probeUrl });
     const pack = await openPack(await findPack("auto", PACKS));
+    const { providers } = await chooseProviders([name], { probeUrl, pack, threads: 1 });
     // Without an adapter the provider is tried all the same, to see the second net; with one it must work.
     const { runtime } = await openRuntime([name], 1);
     const { vectorDim, perNode, readerDim, file } = pack.manifest.projector;
@@ -60,9 +62,37 @@ it("the CPU runs every kind of graph to the numbers of plain arithmetic", async 
 
 describe("the choice", () => {
   it("asks in order, keeps what answers, gives the reason for the rest, and ends with the CPU", async () => {
-    const { providers, problems } = await chooseProviders(["abacus", "cpu", "webgpu"], { probeUrl, cacheDir });
+    const pack = await openPack(await findPack("auto", PACKS));
+    const options = { probeUrl, cacheDir, pack, threads: 1 };
+    const { providers, problems } = await chooseProviders(["abacus", "cpu", "webgpu"], options);
     expect(providers).toEqual(["cpu"]);
     expect(problems).toMatchObject([{ code: "PROVIDER_FELL_BACK", detail: expect.stringMatching(/^abacus: /) }]);
+  });
+
+  it("takes the fastest of those that wrote the same as the CPU for `auto`, and the CPU before any was tried", async () => {
+    const pack = await openPack(await findPack("auto", PACKS));
+    const options = { probeUrl: answering, cacheDir: join(cacheDir, "auto"), pack, threads: 1 };
+    expect((await chooseProviders(["auto"], options)).providers).toEqual(["cpu"]);
+    const { probes, trials } = await surveyProviders(options);
+    expect(probes.map(({ runs }) => runs.length)).toEqual([1, 0, 1, 1]);
+    expect(trials.map(({ provider }) => provider)).toEqual(["cuda", "coreml", "webgpu"]);
+    const { providers, opened } = await chooseProviders(["auto"], options);
+    expect(providers).toEqual(["webgpu", "coreml", "cpu"]);
+    await opened();
+  });
+
+  it("lays a crash while the sessions open at the door of the provider they were opened with", async () => {
+    const pack = await openPack(await findPack("auto", PACKS));
+    const options = { probeUrl: answering, cacheDir: join(cacheDir, "opening"), pack, threads: 1 };
+    expect((await chooseProviders(["webgpu"], options)).providers).toEqual(["webgpu", "cpu"]);
+    const file = join(options.cacheDir, "providers.json");
+    const memory = JSON.parse(await readFile(file, "utf8"));
+    expect(memory.opening).toEqual({ provider: "webgpu", pid: process.pid });
+    const gone = spawnSync(process.execPath, ["--version"]).pid;
+    await writeFile(file, JSON.stringify({ ...memory, opening: { provider: "webgpu", pid: gone } }));
+    const { providers, problems } = await chooseProviders(["webgpu"], options);
+    expect(providers).toEqual(["cpu"]);
+    expect(problems).toMatchObject([{ detail: expect.stringContaining("the engine ended while it opened") }]);
   });
 
   it("survives a provider that ends its process, remembers it, and asks again when told to", async () => {
