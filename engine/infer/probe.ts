@@ -68,7 +68,10 @@ async function faultOf(provider: Provider, { precision, bits }: GraphKind): Prom
   } catch (error) {
     return messageOf(error)
       .replace(/^PROVIDER_FAILED: .*?cannot run probe\.onnx: /, "")
-      .replace(/\s+/g, " ");
+      // The runtime puts the place in its own source before what it has to say.
+      .replace(/^\S+\.cc:\d+ .* was (?:false|true)\. /s, "")
+      .replace(/\s+/g, " ")
+      .trim();
   }
 }
 
