@@ -66,12 +66,14 @@ async function faultOf(provider: Provider, { precision, bits }: GraphKind): Prom
       ? undefined
       : `its numbers are wrong by ${difference.toPrecision(2)} (${precision}, ${bits}-bit weights)`;
   } catch (error) {
-    return messageOf(error)
-      .replace(/^PROVIDER_FAILED: .*?cannot run probe\.onnx: /, "")
-      // The runtime puts the place in its own source before what it has to say.
-      .replace(/^\S+\.cc:\d+ .* was (?:false|true)\. /s, "")
-      .replace(/\s+/g, " ")
-      .trim();
+    return (
+      messageOf(error)
+        .replace(/^PROVIDER_FAILED: .*?cannot run probe\.onnx: /, "")
+        // The runtime puts the place in its own source before what it has to say.
+        .replace(/^\S+\.cc:\d+ .* was (?:false|true)\. /s, "")
+        .replace(/\s+/g, " ")
+        .trim()
+    );
   }
 }
 

@@ -33,7 +33,7 @@ const pseudoTokens = Float32Array.from({ length: 2 * readerDim }, (_, n) => Math
 /** Cold, rewound to a common prefix, behind pseudo-tokens. */
 const inputs: Readonly<Record<string, ReaderInput>> = {
   cold: { pseudoTokens: NOTHING, tokens: prompt },
-  rewound: { pseudoTokens: NOTHING, tokens: Int32Array.of(...prompt.subarray(0, 12), ...prompt.subarray(0, 6)) },
+  rewound: { pseudoTokens: NOTHING, tokens: Int32Array.of(...prompt.subarray(0, 20), ...prompt.subarray(0, 4)) },
   "pseudo-tokens": { pseudoTokens, tokens: prompt.subarray(0, 20) },
 };
 
