@@ -29,6 +29,8 @@ const MINIFIED_NAMES = /[.-]min\.(js|mjs|cjs|css)$/i;
 const DATA_NAMES =
   /^\.(\w+ignore|gitattributes|gitkeep|gitmodules)$|\.(csv|tsv|jsonl|ndjson|geojson|svg|log|dat|srt|vtt|fasta|fastq|vcf|arff|libsvm|pot?|ics|snap)$/i;
 
+const LEGAL_NAMES = /^(LICEN[CS]ES?|COPYING|NOTICE|PATENTS)([.-].+)?$/;
+
 /** Settings and prose while they are small, data when they are large. */
 const DATA_WHEN_LARGE = /\.(json|json5|jsonc|ya?ml|xml|txt|html?|sql|plist|ini|cfg|properties)$/i;
 const LARGE_BYTES = 64 * 1024;
@@ -91,7 +93,7 @@ export function reasonOfName(path: string, size = 0): NamedReason | undefined {
   if (SECRET_NAMES.some((pattern) => pattern.test(name))) return { reason: "secret", detail: "by name" };
   if (GENERATED_NAMES.some((pattern) => pattern.test(name))) return { reason: "generated", detail: "by name" };
   if (MINIFIED_NAMES.test(name)) return { reason: "minified", detail: "by name" };
-  if (DATA_NAMES.test(name)) return { reason: "data", detail: "by name" };
+  if (DATA_NAMES.test(name) || LEGAL_NAMES.test(name)) return { reason: "data", detail: "by name" };
   if (BINARY_NAMES.test(name)) return { reason: "binary", detail: "by name" };
   if (size > LARGE_BYTES && DATA_WHEN_LARGE.test(name))
     return { reason: "data", detail: `${Math.ceil(size / 1024)} KiB` };

@@ -6,7 +6,7 @@ export const SKIP_REASONS = {
   vendored: "another's code: an installed or copied dependency; `!folder/` in .precisignore brings it back",
   generated: "written by a program: a build's output, a cache, a lock file, or marked as generated in its head",
   minified: "lines too long, or too few letters, to be written by a person",
-  data: "rows or records rather than code",
+  data: "rows, records or legal text rather than code",
   binary: "no text",
   "not-utf8": "text in another encoding than UTF-8",
   "too-large": "larger than the setting precis.index.maxFileKiB",

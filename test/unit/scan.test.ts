@@ -207,7 +207,7 @@ describe("what is left out, with a reason", () => {
     ["secret", ["prod.env", ".netrc", "id_ed25519", "tls/server.key", "credentials.json", "secrets.yaml", "x.tfstate"]],
     ["generated", ["package-lock.json", "poetry.lock", "go.sum", "x_pb2.py", "x.pb.go", "X.Designer.cs", "a.js.map"]],
     ["minified", ["jquery.min.js", "site.min.css"]],
-    ["data", ["rows.csv", "events.jsonl", "icon.svg", "run.log", ".gitignore"]],
+    ["data", ["rows.csv", "events.jsonl", "icon.svg", "run.log", ".gitignore", "LICENSE", "COPYING.txt"]],
     ["binary", ["logo.png", "x.so", "libx.so.1.2", "model.onnx", "book.pdf", "x.whl"]],
   ])("by name: %s", async (reason, names) => {
     write(Object.fromEntries(names.map((name) => [name, "x"])));
