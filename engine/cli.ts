@@ -44,6 +44,7 @@ function buildProgram(): Command {
     .command("index <dir>")
     .description("build or refresh the index of a folder")
     .option("--force", "start from nothing")
+    .option("--watch", "then follow what changes on the disk, until Ctrl-C")
     .option("--skipped", "list what was left out and why, the first hundred of each reason")
     .addOption(store())
     .addOption(pack())

@@ -10,9 +10,10 @@ import { type Engine, startEngine, type Workspace } from "./engine.ts";
 import { EngineError, errnoOf, messageOf, type Problem } from "./errors.ts";
 import { drawTasks, type EvalReport, evaluate, readTasks } from "./evaluate.ts";
 import { explain } from "./explain.ts";
-import type { IndexProgress } from "./indexing/indexer.ts";
+import type { IndexProgress, IndexReport } from "./indexing/indexer.ts";
 import { type Installation, storeDirOf } from "./installation.ts";
 import { progressText } from "./progressText.ts";
+import { watch } from "./watch.ts";
 
 const PROGRESS_PAUSE_MS = 100;
 
@@ -78,29 +79,53 @@ async function openFolder(
 export async function indexCommand(
   installation: Installation,
   dir: string,
-  options: StoreAndPack & { force?: boolean; skipped?: boolean },
+  options: StoreAndPack & { force?: boolean; skipped?: boolean; watch?: boolean },
 ): Promise<void> {
   await withEngine(installation, options.pack, async (engine, settings) => {
     const workspace = await openFolder(engine, settings, dir, options.store);
     try {
-      const onProgress = progressLine();
-      const { problems, skippedFiles, ...report } = await workspace.index({
-        force: options.force ?? false,
-        onProgress,
-      });
-      sayProblems(problems.filter(({ code }) => code !== "PARSE_FALLBACK"));
-      if (options.json) return print(JSON.stringify(options.skipped ? { ...report, skippedFiles } : report));
-      print(`${report.files} files, ${report.chunks} chunks, ${report.nodes} nodes in ${report.seconds.toFixed(1)} s`);
-      print(
-        `embedded ${report.embedded}, reused ${report.reused}, fused ${report.fused}; ${(report.dbBytes / 1e6).toFixed(1)} MB`,
-      );
-      for (const [reason, n] of Object.entries(report.skipped)) print(`skipped ${n}: ${reason}`);
-      if (!options.skipped) return;
-      for (const { reason, path, detail } of skippedFiles)
-        print(`${reason}\t${path || "."}${detail === undefined ? "" : `\t${detail}`}`);
+      printReport(await workspace.index({ force: options.force ?? false, onProgress: progressLine() }), options);
+      if (options.watch) await follow(workspace, settings, options.json === true);
     } finally {
       workspace.close();
     }
+  });
+}
+
+function printReport(
+  { problems, skippedFiles, ...report }: IndexReport,
+  options: { json?: boolean; skipped?: boolean },
+): void {
+  sayProblems(problems.filter(({ code }) => code !== "PARSE_FALLBACK"));
+  if (options.json) {
+    print(JSON.stringify(options.skipped ? { ...report, skippedFiles } : report));
+    return;
+  }
+  print(`${report.files} files, ${report.chunks} chunks, ${report.nodes} nodes in ${report.seconds.toFixed(1)} s`);
+  print(
+    `embedded ${report.embedded}, reused ${report.reused}, fused ${report.fused}; ${(report.dbBytes / 1e6).toFixed(1)} MB`,
+  );
+  for (const [reason, n] of Object.entries(report.skipped)) print(`skipped ${n}: ${reason}`);
+  if (!options.skipped) return;
+  for (const { reason, path, detail } of skippedFiles)
+    print(`${reason}\t${path || "."}${detail === undefined ? "" : `\t${detail}`}`);
+}
+
+/** Until Ctrl-C, which is how a person ends it and no failure. */
+async function follow(workspace: Workspace, settings: Settings, isJson: boolean): Promise<void> {
+  const aborter = new AbortController();
+  const end = () => aborter.abort();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, end);
+  await watch(workspace, {
+    exclude: settings["index.exclude"],
+    signal: aborter.signal,
+    onReady: () => say(`watching ${workspace.root}; Ctrl-C ends it`),
+    onReport: (report) => {
+      const { changed, embedded, reused, fused, seconds } = report;
+      if (isJson) print(JSON.stringify(report));
+      else
+        print(`${changed} changed: embedded ${embedded}, reused ${reused}, fused ${fused} in ${seconds.toFixed(2)} s`);
+    },
   });
 }
 

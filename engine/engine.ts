@@ -8,11 +8,16 @@ import type { Cursor } from "./completion/prompt.ts";
 import { RecentCompletions } from "./completion/recentCompletions.ts";
 import { createWeigh } from "./completion/weigh.ts";
 import type { Settings } from "./config.ts";
-import type { SourceFile } from "./domain.ts";
 import { EngineError, type Problem } from "./errors.ts";
 import { CHUNKER_VERSION } from "./indexing/chunk.ts";
 import { type Chunker, startChunker } from "./indexing/chunker.ts";
-import { createIndexer, type IndexOptions, type IndexReport } from "./indexing/indexer.ts";
+import {
+  type Changes,
+  createIndexer,
+  type IndexOptions,
+  type IndexReport,
+  type UpdateReport,
+} from "./indexing/indexer.ts";
 import { chooseProviders, type ProviderSurvey, surveyProviders } from "./infer/chooseProviders.ts";
 import { type InferenceModels, startInferThread } from "./infer/inferThread.ts";
 import type { Models } from "./infer/models.ts";
@@ -66,11 +71,10 @@ export interface Workspace {
   /** Whether the index holds that file. */
   has(path: string): boolean;
   index(options?: IndexOptions): Promise<IndexReport>;
-  /** Saves, watcher events and unsaved buffers. */
-  update(
-    changes: { readonly changed: readonly SourceFile[]; readonly removed: readonly string[] },
-    signal?: AbortSignal,
-  ): Promise<void>;
+  /** Texts as an editor holds them, saved or not. */
+  update(changes: Changes, signal?: AbortSignal): Promise<UpdateReport>;
+  /** Files and folders of the workspace that may have changed on the disk. */
+  refresh(paths: readonly string[], signal?: AbortSignal): Promise<UpdateReport>;
   complete(cursor: Cursor, options: CompleteOptions, signal?: AbortSignal): Promise<Completion>;
   close(): void;
 }
@@ -193,11 +197,10 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     },
     takeOver: () => store.readOnly && store.tryBecomeWriter(),
     stats: () => store.stats(),
-    has: (path) => store.nodeAt(path, "file") !== undefined,
+    has: (path) => store.file(path) !== undefined,
     index: (how) => becomeWriter(store, () => indexer.index(how)),
-    update: async (changes, signal) => {
-      await becomeWriter(store, () => indexer.update(changes, signal));
-    },
+    update: (changes, signal) => becomeWriter(store, () => indexer.update(changes, signal)),
+    refresh: (paths, signal) => becomeWriter(store, () => indexer.refresh(paths, signal)),
     complete: (cursor, how, signal) => complete(cursor, how, deps, signal),
     close: () => store.close(),
   };

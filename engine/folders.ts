@@ -159,6 +159,17 @@ export class Folders {
     const file: SourceFile = { path: located.path, text };
     await located.workspace.update({ changed: [file], removed: [] });
   }
+
+  /** Files and folders that may have changed on the disk; those outside every workspace folder are left alone. */
+  async refresh(uris: readonly string[], signal?: AbortSignal): Promise<void> {
+    const located = uris.flatMap((uri) => this.locate(uri) ?? []);
+    const byWorkspace = Map.groupBy(located, ({ workspace }) => workspace);
+    for (const [workspace, group] of byWorkspace)
+      await workspace.refresh(
+        group.map(({ path }) => path),
+        signal,
+      );
+  }
 }
 
 /**

@@ -1,11 +1,10 @@
 // The indexing side of one LSP session: the engine's life, the folders' stores, passes over them and unsaved text.
-import { stat } from "node:fs/promises";
 import envPaths from "env-paths";
-import { FileChangeType, type FileEvent } from "vscode-languageserver/node";
 import type { TextDocument } from "vscode-languageserver-textdocument";
 import { startEngine } from "./engine.ts";
-import { errnoOf, messageOf } from "./errors.ts";
+import { messageOf } from "./errors.ts";
 import { coverOf, fileOf } from "./folders.ts";
+import { needsPass } from "./indexing/indexer.ts";
 import { storeDirOf } from "./installation.ts";
 import { type PowerSource, pauseFor, remembered } from "./power.ts";
 import type { Progress } from "./progress.ts";
@@ -21,9 +20,6 @@ const WATCH_PAUSE_MS = 1000;
 const PROGRESS_PAUSE_MS = 100;
 /** A window that reads another's index looks this often for what is new, and whether the other has gone. */
 const READER_PAUSE_MS = 2000;
-
-/** Changes what a pass looks at. */
-const IGNORE_FILE = /[\\/]\.(git|precis)ignore$/;
 
 interface FolderAddress {
   readonly uri: string;
@@ -47,6 +43,8 @@ export class IndexingSession {
   #running: { readonly aborter: AbortController; readonly isAsked: boolean } | undefined;
   /** A person ended the last pass; none begins by itself. */
   #isHeld = false;
+  /** Addresses of what changed on the disk and was not looked at yet. */
+  readonly #changed = new Set<string>();
   /** Starts and index passes run one after another. */
   #turn: Promise<void> = Promise.resolve();
   /** What is typed is taken in one text after another, during a pass as well. */
@@ -127,18 +125,35 @@ export class IndexingSession {
     this.#running.aborter.abort("cancelled");
   }
 
-  /** Files or folders changed on disk. What no pass would look at, such as a build's output, makes none begin. */
-  async filesChanged(changes: readonly FileEvent[]): Promise<void> {
-    const concerns = await Promise.all(changes.map((change) => this.#concernsIndex(change)));
-    if (concerns.includes(true)) this.#later("watch", WATCH_PAUSE_MS, () => this.refresh());
+  /** Files or folders appeared, changed or went on the disk. */
+  filesChanged(changes: readonly FolderAddress[]): void {
+    for (const { uri } of changes) this.#changed.add(uri);
+    this.#later("watch", WATCH_PAUSE_MS, () => this.#takeChanges());
   }
 
   /** A document's text changed in the editor. Goes in between two batches of a pass. */
   documentChanged(document: TextDocument): void {
-    this.#later(document.uri, BUFFER_PAUSE_MS, () => {
-      const update = () => this.#session.folders.update(document.uri, document.getText());
-      this.#updates = this.#updates.then(update).catch((error: unknown) => this.#session.reportBug(error));
-      return this.#updates;
+    this.#later(document.uri, BUFFER_PAUSE_MS, () =>
+      this.#between(() => this.#session.folders.update(document.uri, document.getText())),
+    );
+  }
+
+  /** A document was closed: what it held unsaved is gone, and the disk's text counts again. */
+  documentClosed(uri: string): void {
+    this.#later(uri, 0, () => this.#between(() => this.#session.folders.refresh([uri])));
+  }
+
+  async #takeChanges(): Promise<void> {
+    const uris = [...this.#changed];
+    this.#changed.clear();
+    if (needsPass(uris)) return this.refresh();
+    const { documents, folders } = this.#session;
+    // An open document counts as the editor holds it, not as it lies on the disk.
+    const [open, onDisk] = partition(uris, (uri) => documents.get(uri) !== undefined);
+    await this.#between(async () => {
+      await folders.refresh(onDisk);
+      for (const uri of open) await folders.update(uri, documents.get(uri)?.getText() ?? "");
+      this.#session.show();
     });
   }
 
@@ -278,14 +293,6 @@ export class IndexingSession {
     return { end: "cancelled", message: "cancelled" };
   }
 
-  async #concernsIndex({ uri, type }: FileEvent): Promise<boolean> {
-    const path = fileOf(uri);
-    if (path === undefined) return false;
-    if (type === FileChangeType.Deleted || IGNORE_FILE.test(path)) return true;
-    if (this.#session.engine?.chunker.supports(path) === true) return true;
-    return type === FileChangeType.Created && (await isFolder(path));
-  }
-
   /** A store may be closed only when no update is under way. */
   async #untilUpdated(): Promise<void> {
     for (let seen: Promise<void> | undefined; seen !== this.#updates; ) {
@@ -337,6 +344,12 @@ export class IndexingSession {
     return this.#turn;
   }
 
+  /** A small change, taken in even while a pass runs. */
+  #between(work: () => Promise<void>): Promise<void> {
+    this.#updates = this.#updates.then(work).catch((error: unknown) => this.#session.reportBug(error));
+    return this.#updates;
+  }
+
   #later(key: string, ms: number, work: () => Promise<void>): void {
     clearTimeout(this.#timers.get(key));
     this.#timers.set(
@@ -349,16 +362,12 @@ export class IndexingSession {
   }
 }
 
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    if (errnoOf(error) === undefined) throw error;
-    return false;
-  }
-}
-
 /** Folders on disk; an address of any other kind has nothing to index. */
 function rootsOf(folders: readonly FolderAddress[]): string[] {
   return folders.map(({ uri }) => fileOf(uri)).filter((root) => root !== undefined);
+}
+
+/** Those for which the test holds, and the others. */
+function partition<T>(values: readonly T[], test: (value: T) => boolean): [T[], T[]] {
+  return [values.filter(test), values.filter((value) => !test(value))];
 }

@@ -86,6 +86,7 @@ export class LanguageServer {
     });
     this.#session.documents.onDidChangeContent(({ document }) => this.#indexing.documentChanged(document));
     this.#session.documents.onDidChangeContent(({ document }) => this.#behaviour.documentChanged(document));
+    this.#session.documents.onDidClose(({ document }) => this.#indexing.documentClosed(document.uri));
     this.#session.documents.onDidClose(({ document }) => this.#behaviour.documentClosed(document));
     this.#session.documents.listen(connection);
     connection.listen();

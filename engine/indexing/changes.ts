@@ -1,7 +1,7 @@
 // A workspace on the disk against the store -> the files whose text is another, read one after the other, and the paths
 // that are gone. Files of the same size and time, or of the same text, cost no more than a look.
 import type { SourceFile } from "../domain.ts";
-import type { FileWrite } from "../store/records.ts";
+import type { FileStamp, FileWrite } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { hashOf } from "./embed.ts";
 import { readSource } from "./readSource.ts";
@@ -20,10 +20,11 @@ export interface Found {
   readonly unreadable: readonly string[];
 }
 
-export async function findFiles(options: ScanOptions, tally: Tally, signal?: AbortSignal): Promise<Found> {
+/** All of the workspace, or what lies at and below one path of it. */
+export async function findFiles(options: ScanOptions, tally: Tally, signal?: AbortSignal, at = ""): Promise<Found> {
   const files: ScannedFile[] = [];
   const unreadable: string[] = [];
-  for await (const scanned of scan(options, signal)) {
+  for await (const scanned of scan(options, signal, at)) {
     if ("file" in scanned) {
       files.push(scanned.file);
     } else {
@@ -48,19 +49,20 @@ export async function* readChanged(
   how: {
     readonly store: Store;
     readonly tally: Tally;
+    /** Of the files, as the index last saw them. */
+    readonly stampOf: (path: string) => FileStamp | undefined;
     readonly maxFileBytes: number;
     readonly isForced: boolean;
     readonly signal: AbortSignal | undefined;
   },
   /** Called for each file that is left as it is stored, or left out. */
-  onSame: (path: string) => void,
+  onSame: (path: string) => void = () => {},
 ): AsyncGenerator<ChangedFile> {
-  const { store, tally, maxFileBytes, isForced, signal } = how;
-  const stored = store.files();
+  const { store, tally, stampOf, maxFileBytes, isForced, signal } = how;
   for (const scanned of files) {
     signal?.throwIfAborted();
     const { path, size, mtimeMs } = scanned;
-    const before = stored.get(path);
+    const before = stampOf(path);
     if (!isForced && before?.size === size && before.mtimeMs === mtimeMs) {
       onSame(path);
       continue;

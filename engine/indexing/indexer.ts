@@ -44,6 +44,11 @@ export interface Changes {
   readonly removed: readonly string[];
 }
 
+/** Paths after which only a whole pass finds everything: an ignore file speaks of other files too. */
+export function needsPass(paths: readonly string[]): boolean {
+  return paths.length > MOST_REFRESHED || paths.some((path) => /(^|\/)\.(git|precis)ignore$/.test(path));
+}
+
 export type UpdateReport = Pick<IndexReport, "embedded" | "reused" | "fused">;
 
 export interface Indexer {
@@ -51,10 +56,15 @@ export interface Indexer {
   index(options?: IndexOptions): Promise<IndexReport>;
   /** Takes in a few changes without looking at the disk. */
   update(changes: Changes, signal?: AbortSignal): Promise<UpdateReport>;
+  /** Makes the store agree with the disk at those files and folders, which may be new, changed or gone. */
+  refresh(paths: readonly string[], signal?: AbortSignal): Promise<UpdateReport>;
 }
 
 /** Vectors of chunks that left are kept for this many, for a file moved in two steps or a branch switched back. */
 const KEPT_VECTORS = 1000;
+
+/** More changed paths than this, and looking at every file is cheaper than looking each of them up. */
+const MOST_REFRESHED = 1000;
 
 /** Updates between two tidyings. */
 const TIDY_EVERY = 256;
@@ -68,7 +78,8 @@ export function createIndexer(options: IndexerOptions): Indexer {
   const steps = createTurns();
   /** Paths that an update took in while a pass was under way: what the pass read of them may be older. */
   const overtaken = new Overtaken();
-  const supports = (path: string) => settings["index.otherText"] || chunker.supports(path);
+  const supports = (path: string): boolean => settings["index.otherText"] || chunker.supports(path);
+  const scanned = { root, exclude, maxFileBytes, supports };
   let isWanted = createWanted(root, settings, supports);
   let updates = 0;
 
@@ -77,10 +88,12 @@ export function createIndexer(options: IndexerOptions): Indexer {
     if (store.readOnly) return tally.report(store.stats());
     overtaken.clear();
     isWanted = createWanted(root, settings, supports);
-    const found = await findFiles({ root, exclude, maxFileBytes, supports }, tally, signal);
+    const found = await findFiles(scanned, tally, signal);
     const pace = new Pace(found.files.length, onProgress);
     const onSame = (path: string) => pace.done(path);
-    const changed = readChanged(found.files, { store, tally, maxFileBytes, isForced, signal }, onSame);
+    const stored = store.files();
+    const stampOf = (path: string) => stored.get(path);
+    const changed = readChanged(found.files, { store, tally, stampOf, maxFileBytes, isForced, signal }, onSame);
     for await (const batch of chunkAhead(changed, chunker, signal)) {
       const isNewest = ({ source }: ChunkedFile) => overtaken.isFree(source.path);
       await steps(() => ingest(batch.filter(isNewest), tally, isForced, signal));
@@ -108,6 +121,26 @@ export function createIndexer(options: IndexerOptions): Indexer {
       .map((source) => ({ source, write: { path: source.path, hash: hashOf(source.text), size: -1, mtimeMs: -1 } }))
       .filter(({ write }) => store.file(write.path)?.hash !== write.hash);
     for await (const batch of chunkAhead(other, chunker, signal)) await ingest(batch, tally, false, signal);
+    return finish(tally, signal);
+  };
+
+  const refresh = async (paths: readonly string[], signal?: AbortSignal): Promise<UpdateReport> => {
+    const tally = new Tally();
+    if (store.readOnly) return { embedded: 0, reused: 0, fused: 0 };
+    overtaken.add(paths);
+    const stampOf = (path: string) => store.file(path);
+    const gone: string[] = [];
+    for (const at of new Set(paths)) {
+      const found = await findFiles(scanned, tally, signal, at);
+      gone.push(...findGone(found, store.filesAt(at)));
+      const changed = readChanged(found.files, { store, tally, stampOf, maxFileBytes, isForced: false, signal });
+      for await (const batch of chunkAhead(changed, chunker, signal)) await ingest(batch, tally, false, signal);
+    }
+    for (const path of gone) store.removeFile(path);
+    return finish(tally, signal);
+  };
+
+  const finish = async (tally: Tally, signal: AbortSignal | undefined): Promise<UpdateReport> => {
     tally.fused += await fuseAncestors(store, fuser, models, signal);
     updates += 1;
     if (updates % TIDY_EVERY === 0) store.tidy(KEPT_VECTORS);
@@ -127,5 +160,6 @@ export function createIndexer(options: IndexerOptions): Indexer {
   return {
     index: (how = {}) => passes(() => index(how)),
     update: (changes, signal) => steps(() => update(changes, signal)),
+    refresh: (paths, signal) => steps(() => refresh(paths, signal)),
   };
 }

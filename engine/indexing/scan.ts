@@ -2,9 +2,9 @@
 // at names and sizes; `readSource.ts` reads. Links are never followed, so nothing is met twice or lies outside the root.
 import type { Stats } from "node:fs";
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { EngineError, errnoOf, messageOf } from "../errors.ts";
-import { readIgnoreRules } from "./ignoreRules.ts";
+import { type IgnoreRules, type Ruling, readIgnoreRules } from "./ignoreRules.ts";
 import { reasonOfName } from "./nameRules.ts";
 import { mostBytes } from "./notebook.ts";
 import type { SkippedFile, SkipReason } from "./skipReasons.ts";
@@ -27,10 +27,17 @@ export interface ScanOptions {
   supports(path: string): boolean;
 }
 
-export async function* scan(options: ScanOptions, signal?: AbortSignal): AsyncGenerator<Scanned> {
+/** `at` is a file or folder of the workspace, `""` for all of it; gives nothing where there is nothing. */
+export async function* scan(options: ScanOptions, signal?: AbortSignal, at = ""): AsyncGenerator<Scanned> {
   const root = await openRoot(options.root);
   const rules = readIgnoreRules(root, options.exclude);
-  const folders = [""];
+  const folders: string[] = [];
+  const kind = at === "" ? "folder" : await kindOf(root, at);
+  if (kind === undefined) return;
+  const ruling = kind === "link" ? { reason: "symlink" as const } : reasonAlong(at, kind, rules);
+  if (ruling !== undefined) yield { skipped: { path: at, ...ruling } };
+  else if (kind === "folder") folders.push(at);
+  else yield await look(at, join(root, at), options);
   for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
     signal?.throwIfAborted();
     const found = await listFolder(join(root, folder));
@@ -64,6 +71,28 @@ async function openRoot(root: string): Promise<string> {
     throw new EngineError("WORKSPACE_MISSING", `${root} cannot be read: ${messageOf(error)}`, { cause: error });
   }
   throw new EngineError("WORKSPACE_MISSING", `${root} is not a folder`);
+}
+
+/** What lies at a path that was not reached folder by folder. A folder on the way that is a link makes it a link. */
+async function kindOf(root: string, path: string): Promise<"file" | "folder" | "link" | undefined> {
+  try {
+    const found = await lstat(join(root, path));
+    const outer = join(root, dirname(path));
+    if (found.isSymbolicLink() || (await realpath(outer)) !== outer) return "link";
+    return found.isDirectory() ? "folder" : "file";
+  } catch (error) {
+    const reason = reasonOf(error);
+    // `look` says why it cannot be read.
+    return reason === "vanished" ? undefined : "file";
+  }
+}
+
+function reasonAlong(path: string, kind: "file" | "folder", rules: IgnoreRules): Ruling | undefined {
+  for (let end = path.indexOf("/"); end !== -1; end = path.indexOf("/", end + 1)) {
+    const ruling = rules.reasonAt(path.slice(0, end), "folder");
+    if (ruling !== undefined) return ruling;
+  }
+  return path === "" ? undefined : rules.reasonAt(path, kind);
 }
 
 async function listFolder(path: string) {

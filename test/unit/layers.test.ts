@@ -26,6 +26,7 @@ const FOUNDATION: Record<string, readonly string[]> = {
 };
 
 const HEAVY: Record<string, string> = {
+  chokidar: "engine/watch.ts",
   "onnxruntime-node": "engine/infer/session.ts",
   "better-sqlite3": "engine/store/store.ts",
   "sqlite-vec": "engine/store/store.ts",
