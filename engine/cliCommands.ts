@@ -166,8 +166,15 @@ export async function completeCommand(
         { path, text, offset },
         { mode: options.mode, maxLines: options.maxLines },
       );
-      if (options.explain) return print(explain({ path, line, column, completion }));
-      const { trace: _trace, problems, replaceRight: _replaceRight, candidates, ...facts } = completion;
+      if (options.explain) return print(explain({ root, path, line, column, completion }));
+      const {
+        trace: _trace,
+        prompt: _prompt,
+        problems,
+        replaceRight: _replaceRight,
+        candidates,
+        ...facts
+      } = completion;
       sayProblems(problems);
       if (!options.json)
         return print(completion.reason === undefined ? completion.text : `(nothing: ${completion.reason})`);

@@ -53,7 +53,8 @@ export class CompletionSession {
     try {
       const completion = await (located?.workspace ?? engine).complete(cursor, how, signal);
       const { line, character } = params.position;
-      this.#session.last = { path: cursor.path, line: line + 1, column: character + 1, completion };
+      const root = located === undefined ? {} : { root: located.workspace.root };
+      this.#session.last = { ...root, path: cursor.path, line: line + 1, column: character + 1, completion };
       this.#session.log(completion.problems);
       this.#session.show();
       return completion.reason === undefined ? [this.#item(document, cursor.offset, completion)] : [];
@@ -65,7 +66,8 @@ export class CompletionSession {
   }
 
   explain(): Explanation {
-    return { markdown: explain(this.#session.last) };
+    const { last } = this.#session;
+    return { markdown: explain(last), root: last?.root ?? null };
   }
 
   accepted({ completionId }: Accepted): void {

@@ -1,7 +1,12 @@
-// The account of the last request, for a person: what was asked, found, read and filtered.
+// The account of the last request, for a person: what was asked, read, found, written and kept back, and how long it took.
+// Markdown, so that any editor can show it; places in files are links relative to the workspace folder, `path#L3-L12`.
 import type { Completion } from "./completion/complete.ts";
+import type { Candidate } from "./domain.ts";
+import { FILTER_MEANINGS, meaningOf } from "./reasons.ts";
 
 export interface LastRequest {
+  /** Absolute path of the workspace folder; absent for a document outside all of them. */
+  readonly root?: string;
   readonly path: string;
   /** 1-based. */
   readonly line: number;
@@ -9,53 +14,142 @@ export interface LastRequest {
   readonly completion: Completion;
 }
 
-/** Markdown; code is fenced with more backticks than it holds. */
+/** Facts of the trace that have their own place in the account. */
+const TOLD_ELSEWHERE = new Set(["raw", "filters"]);
+
 export function explain(last: LastRequest | undefined): string {
   if (last === undefined)
-    return "# Last completion\n\nNothing has been asked yet. Type in a Python file and run this again.\n";
-  const { completion } = last;
-  const { timings } = completion;
-  const candidates = completion.candidates.map(({ node, score, retriever }, rank) => {
-    const where =
-      node.level === "chunk" ? `${node.path}:${node.startLine}–${node.endLine}` : node.path || "(repository)";
-    return `| ${rank + 1} | ${where} | ${node.level} | ${score.toFixed(4)} | ${retriever} |`;
-  });
-  const stages = Object.entries(completion.trace.stages).map(([stage, ms]) => `| ${stage} | ${ms.toFixed(1)} |`);
-  return [
-    "# Last completion",
-    "",
-    `\`${last.path}:${last.line}:${last.column}\`, mode **${completion.mode}**`,
-    "",
-    completion.reason === undefined
-      ? `Offered:\n\n${fence(completion.text)}`
-      : `Nothing was offered: **${completion.reason}**.`,
-    "",
-    "## What the reader read",
-    "",
-    `${completion.promptTokens} positions: ${completion.contextTokens} of retrieved text, ${completion.pseudoTokens} pseudo-tokens, the rest around the cursor.`,
-    `It wrote ${timings.tokens} tokens; the first came after ${timings.ttftMs.toFixed(0)} ms, all after ${timings.totalMs.toFixed(0)} ms.`,
-    ...Object.entries(completion.trace.facts).map(([name, value]) => `- ${name}: \`${JSON.stringify(value)}\``),
-    "",
-    "## Candidates it used",
-    "",
-    ...(candidates.length === 0
-      ? ["None."]
-      : ["| rank | where | level | score | retrievers |", "|---|---|---|---|---|", ...candidates]),
-    "",
-    "## Stages",
-    "",
-    "| stage | ms |",
-    "|---|---|",
-    ...stages,
-    ...(completion.problems.length === 0
-      ? []
-      : ["", "## Problems", "", ...completion.problems.map((p) => `- ${p.code}: ${p.detail}`)]),
-    "",
-  ].join("\n");
+    return "# Last completion\n\nNothing has been asked yet. Type in a file and run this again.\n";
+  const sections = [
+    outcome(last),
+    writing(last),
+    reading(last),
+    candidates(last),
+    facts(last),
+    stages(last),
+    problems(last),
+  ];
+  return `${sections.filter((section) => section !== "").join("\n\n")}\n`;
 }
 
-function fence(text: string): string {
+function outcome({ path, line, column, completion }: LastRequest): string {
+  const { reason, text, replaceRight, timings, mode } = completion;
+  const where = `${link(path, line, line, `${path}:${line}:${column}`)} · mode **${mode}** · ${milliseconds(timings.totalMs)}`;
+  const head = ["# Last completion", where];
+  if (reason !== undefined)
+    return [...head, `**Nothing was offered** (\`${reason}\`). ${meaningOf(reason)}`].join("\n\n");
+  const replaced =
+    replaceRight === 0 ? [] : [`Accepting replaces ${count(replaceRight, "character")} right of the cursor.`];
+  return [...head, "Offered:", fence(text, path), ...replaced].join("\n\n");
+}
+
+/** What the reader wrote, where it is not what was offered, and which filters had a hand in it. */
+function writing({ path, completion }: LastRequest): string {
+  const { raw } = completion.trace.facts;
+  const fired = String(completion.trace.facts["filters"] ?? "")
+    .split(", ")
+    .filter((name) => name !== "");
+  const isChanged = typeof raw === "string" && raw.trim() !== "" && raw.trim() !== completion.text.trim();
+  if (!isChanged && fired.length === 0) return "";
+  const rows = fired.map((name) => `- **${name}**: ${FILTER_MEANINGS[name] ?? name}`);
+  return [
+    "## What the reader wrote",
+    ...(isChanged ? [fence(raw, path)] : []),
+    ...(rows.length === 0 ? [] : [`Filters that fired, in order:\n\n${rows.join("\n")}`]),
+  ].join("\n\n");
+}
+
+function reading({ path, completion }: LastRequest): string {
+  const { promptTokens, contextTokens, pseudoTokens, timings, prompt } = completion;
+  if (promptTokens === 0) return "";
+  const around = promptTokens - contextTokens - pseudoTokens;
+  const parts = [
+    `${promptTokens} positions: ${around} around the cursor, ${contextTokens} of retrieved text, ${pseudoTokens} pseudo-tokens.`,
+    `It wrote ${count(timings.tokens, "token")}; the first came after ${milliseconds(timings.ttftMs)}.`,
+  ];
+  const windows =
+    prompt === undefined
+      ? []
+      : [
+          folded(`Before the cursor, ${count(linesOf(prompt.prefix), "line")}`, prompt.prefix, path),
+          folded(`Behind the cursor, ${count(linesOf(prompt.suffix), "line")}`, prompt.suffix, path),
+        ];
+  return ["## What the reader read", parts.join(" "), ...windows.filter((text) => text !== "")].join("\n\n");
+}
+
+function candidates({ completion }: LastRequest): string {
+  const { mode, pseudoTokens } = completion;
+  if (completion.promptTokens === 0 || mode === "none") return "";
+  const perNode = completion.candidates.length === 0 ? 0 : pseudoTokens / completion.candidates.length;
+  const rows = completion.candidates.map(
+    (candidate, rank) =>
+      `| ${rank + 1} | ${placeOf(candidate)} | ${candidate.node.level} | ${candidate.score.toFixed(3)} | ${candidate.retriever.replaceAll("+", ", ")} |`,
+  );
+  const title =
+    mode === "compressed" ? `## Nodes it read, ${perNode} pseudo-tokens each` : "## Code it read from other files";
+  if (rows.length === 0)
+    return `${title.replace(/,.*/, "")}\n\nNone: nothing in the index is like the code around the cursor.`;
+  return [title, ["| | place | level | score | found by |", "|-:|---|---|-:|---|", ...rows].join("\n")].join("\n\n");
+}
+
+function placeOf({ node }: Candidate): string {
+  if (node.level === "repository") return "the whole workspace folder";
+  if (node.level === "directory") return `${escaped(node.path)}/`;
+  if (node.level === "file") return link(node.path, 1, 1, node.path);
+  return link(node.path, node.startLine, node.endLine, `${node.path}:${node.startLine}–${node.endLine}`);
+}
+
+function facts({ completion }: LastRequest): string {
+  const rows = Object.entries(completion.trace.facts)
+    .filter(([name]) => !TOLD_ELSEWHERE.has(name))
+    .map(([name, value]) => `- ${name}: ${typeof value === "number" ? value : escaped(value)}`);
+  return rows.length === 0 ? "" : `## Noted on the way\n\n${rows.join("\n")}`;
+}
+
+function stages({ completion }: LastRequest): string {
+  const { stages: spent } = completion.trace;
+  const total = Math.max(completion.timings.totalMs, 0.1);
+  const rows = Object.entries(spent).map(
+    ([stage, ms]) => `| ${stage} | ${ms.toFixed(1)} | ${Math.round((100 * ms) / total)} |`,
+  );
+  return rows.length === 0 ? "" : ["## Time", ["| stage | ms | % |", "|---|-:|-:|", ...rows].join("\n")].join("\n\n");
+}
+
+function problems({ completion }: LastRequest): string {
+  if (completion.problems.length === 0) return "";
+  const rows = completion.problems.map((problem) => `- \`${problem.code}\`: ${escaped(problem.detail)}`);
+  return `## Problems\n\n${rows.join("\n")}`;
+}
+
+function link(path: string, from: number, to: number, text: string): string {
+  const lines = from === to ? `L${from}` : `L${from}-L${to}`;
+  return `[${escaped(text)}](${encodeURI(path).replace(/[()#?]/g, encodeURIComponent)}#${lines})`;
+}
+
+function folded(title: string, text: string, path: string): string {
+  return text === "" ? "" : `<details><summary>${title}</summary>\n\n${fence(text, path)}\n\n</details>`;
+}
+
+/** More backticks than the code holds; the language is the file's extension, which is what highlighters know it by. */
+function fence(text: string, path: string): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
   const marks = "`".repeat(longest + 1);
-  return `${marks}python\n${text}\n${marks}`;
+  return `${marks}${/\.(\w+)$/.exec(path)?.[1] ?? ""}\n${text}\n${marks}`;
+}
+
+/** Text that Markdown leaves as it is. */
+function escaped(text: string): string {
+  return text.replace(/[\\`*_[\]<>|#]/g, "\\$&").replace(/\s*\n\s*/g, " ");
+}
+
+function linesOf(text: string): number {
+  return text === "" ? 0 : text.split("\n").length;
+}
+
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? "" : "s"}`;
+}
+
+function milliseconds(ms: number): string {
+  return `${ms.toFixed(0)} ms`;
 }

@@ -114,8 +114,10 @@ export interface LastCompletion {
 }
 
 export interface Explanation {
-  /** Readable account of the last request; says so when there was none. */
+  /** Readable account of the last request; says so when there was none. Its links are `path#L3-L12`, relative to `root`. */
   readonly markdown: string;
+  /** Absolute path of the workspace folder; null for a document outside all of them. */
+  readonly root: string | null;
 }
 
 /** What the last index pass left out, reason by reason, the most frequent first. */

@@ -17,7 +17,7 @@ export interface PrecisApi {
 export function activate(context: ExtensionContext): PrecisApi {
   const log = window.createOutputChannel("Precis", { log: true });
   const engine = new Engine(context, log);
-  const explanation = createExplanationView(engine);
+  const explanation = createExplanationView(context.extensionUri, engine);
   const panel = createSettingsPanel(context.extensionUri, engine);
   context.subscriptions.push(
     log,

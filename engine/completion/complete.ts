@@ -82,6 +82,8 @@ export interface Completion {
   readonly contextTokens: number;
   readonly pseudoTokens: number;
   readonly candidates: readonly Candidate[];
+  /** The windows around the cursor; absent where the reader was not asked. */
+  readonly prompt?: Prompt;
   readonly timings: Timings;
   readonly problems: readonly Problem[];
   readonly trace: Trace;
@@ -131,7 +133,7 @@ export async function complete(
     trace.note("raw", raw);
     trace.note("ended", generation.end);
     trace.note("reusedTokens", generation.reusedTokens);
-    const facts = { assembled, problems, generation };
+    const facts = { prompt, assembled, problems, generation };
     if (generation.end === "cancelled") return outcome({ ...facts, reason: reasonOf(signal) });
 
     const isCutShort = generation.end === "max-tokens";
@@ -190,6 +192,7 @@ interface Facts {
   readonly offer?: Offer;
   readonly reason?: NoCompletionReason;
   readonly verdict?: Verdict;
+  readonly prompt?: Prompt;
   readonly assembled?: Assembled;
   readonly problems?: readonly Problem[];
   readonly generation?: { readonly prefillMs: number; readonly ttftMs: number; readonly tokens: readonly number[] };
@@ -197,7 +200,7 @@ interface Facts {
 
 /** Fills the record of the request; the times before generation count into the time to the first token. */
 function outcomeOf(mode: Mode, trace: Trace): (facts: Facts) => Completion {
-  return ({ offer, reason, verdict, assembled, problems = [], generation }) => {
+  return ({ offer, reason, verdict, prompt, assembled, problems = [], generation }) => {
     const beforeGenerate = trace.ms("retrieve") + trace.ms("assemble");
     const totalMs = trace.elapsedMs();
     return {
@@ -209,6 +212,7 @@ function outcomeOf(mode: Mode, trace: Trace): (facts: Facts) => Completion {
       contextTokens: assembled?.contextTokens ?? 0,
       pseudoTokens: assembled?.pseudoTokens ?? 0,
       candidates: assembled?.used ?? [],
+      ...(prompt === undefined ? {} : { prompt }),
       timings: {
         retrieveMs: trace.ms("retrieve"),
         prefillMs: generation?.prefillMs ?? 0,

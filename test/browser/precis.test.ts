@@ -76,13 +76,24 @@ describe("Precis in VS Code", () => {
     expect(onDisk(FILE)).toBe(UNFINISHED + text);
   });
 
-  it("explains the completion: mode, candidates, timings", async () => {
+  it("explains the completion, and a click opens the code it read", async () => {
     const { page } = editor;
-    await runCommand(page, "Precis: Explain Last Completion");
-    const preview = webview(page).locator("body");
-    await preview.getByText("full").first().waitFor();
+    await goToEnd(page);
+    // Another line than the test before asked about, so that the answer is no remembered one.
+    await page.keyboard.type("None\n    place = ");
+    const account = webview(page).locator("#account");
+    await until("an account of this request", async () => {
+      await runCommand(page, "Precis: Explain Last Completion");
+      await account.getByRole("heading", { name: "Last completion" }).waitFor();
+      return ((await account.textContent()) ?? "").includes("Code it read from other files");
+    });
     await screenshot(page, "3-explanation");
-    expect(await preview.textContent()).toMatch(/desk\.py|intake\.py|delivery\.py|sorting\.py/);
+    const link = account.getByRole("link", { name: /:\d+–\d+$/ }).first();
+    const [, file = ""] = /([\w.]+):\d+–/.exec((await link.textContent()) ?? "") ?? [];
+    await link.click();
+    await page.locator(".tab.active", { hasText: file }).waitFor();
+    await page.locator(".statusbar-item", { hasText: /selected/ }).waitFor();
+    await screenshot(page, "3-explanation-opened");
   });
 
   it("re-indexes with progress on the screen", async () => {

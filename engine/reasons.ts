@@ -1,0 +1,53 @@
+// Why nothing was offered, or why text was changed, in words for a person.
+import type { NoCompletionReason } from "./errors.ts";
+
+type FixedReason = Exclude<NoCompletionReason, `${string}(${string})`>;
+
+const FIXED: Readonly<Record<FixedReason, string>> = {
+  cancelled: "You typed on, or the editor no longer wanted an answer.",
+  superseded: "A newer request took its place.",
+  "stale-document": "The text changed while the answer was computed.",
+  "not-ready": "The engine is still loading. Try again in a moment.",
+  off: "Completions are off. “Precis: Toggle Completions” turns them on.",
+  deadline: "It took longer than the setting `precis.completion.deadlineMs` allows.",
+  "cursor-past-end": "The cursor stands behind the end of the text the engine knows.",
+  "empty-document": "There is nothing to go by yet: the document is empty.",
+  "mode-not-supported": "The model pack cannot serve the chosen mode.",
+  "nothing-generated": "The reader had nothing to add here: its first word was the end.",
+};
+
+/** Filters by the name they carry in traces and in `filtered(name)`. */
+export const FILTER_MEANINGS: Readonly<Record<string, string>> = {
+  "stop-tokens": "a control token of a model stood in the text; it ends there",
+  "broken-characters": "the text ended inside a character",
+  prose: "the text was chat or markdown, not code",
+  "leading-blank-lines": "blank lines before the first line of code were taken away",
+  "partial-token": "the reader ran out of tokens inside a word; the half word was cut",
+  "line-limit": "cut to the number of lines asked for",
+  "blank-line": "several lines end at the first blank one",
+  "trailing-space": "white space at the end was taken away",
+  indentation: "indented as the file is",
+  "scope-end": "it would have left the block that the cursor stands in",
+  empty: "nothing but white space was left",
+  repetition: "the reader repeated itself",
+  "echo-above": "it repeats the lines above",
+  "already-below": "it stands below already",
+  "text-right-of-cursor": "it takes in what stands right of the cursor, instead of doubling it",
+  brackets: "brackets were balanced with what stands around the cursor",
+  syntax: "the file parsed before and would not parse with it",
+  "line-breaks": "line breaks are the file's own",
+};
+
+const HIDDEN: Readonly<Record<string, string>> = {
+  gate: "You would probably not have taken it. The setting `precis.completion.gate` says how sure the gate wants to be; a manual trigger shows it all the same.",
+  "unknown-name": "It names something that exists neither in this file nor in the workspace.",
+  "too-short": "It was so short that typing it is quicker than looking at it.",
+};
+
+/** A sentence; for a reason this version does not know, the reason itself. */
+export function meaningOf(reason: NoCompletionReason): string {
+  const [, kind = "", name = ""] = /^(\w+)\((.*)\)$/.exec(reason) ?? [];
+  if (kind === "filtered") return `What the reader wrote was dropped: ${FILTER_MEANINGS[name] ?? name}.`;
+  if (kind === "hidden") return HIDDEN[name] ?? `It was hidden: ${name}.`;
+  return (FIXED as Readonly<Record<string, string>>)[reason] ?? `${reason}.`;
+}
