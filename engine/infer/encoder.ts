@@ -8,7 +8,10 @@ import { openSession } from "./session.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 export interface Encoder {
-  /** One run of the graph; the caller chooses batches of similar length. */
+  /**
+   * The caller chooses texts of similar length. A CPU reads them one by one: it is faster than padding, and a text's
+   * vector does not hang, in its last bits, on the texts beside it.
+   */
   encode(texts: readonly string[]): Promise<Vector[]>;
   close(): Promise<void>;
 }
@@ -29,12 +32,17 @@ export async function openEncoder(
   });
   const padding = tokenizer.idOf("<|endoftext|>");
   const encode = async (texts: readonly string[]): Promise<Vector[]> => {
-    if (texts.length === 0) return [];
     // An empty text still needs one position to attend to.
     const rows = texts.map((text) => {
       const ids = tokenizer.encode(text).slice(0, maxTokens);
       return ids.length === 0 ? [padding] : ids;
     });
+    const batch = session.provider === "cpu" ? 1 : Math.max(1, rows.length);
+    const vectors: Vector[] = [];
+    for (let at = 0; at < rows.length; at += batch) vectors.push(...(await encodeRows(rows.slice(at, at + batch))));
+    return vectors;
+  };
+  const encodeRows = async (rows: readonly (readonly number[])[]): Promise<Vector[]> => {
     const width = Math.max(...rows.map((ids) => ids.length));
     const ids = new BigInt64Array(rows.length * width).fill(BigInt(padding));
     rows.forEach((row, n) => {
