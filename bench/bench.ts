@@ -6,6 +6,7 @@ import { latency } from "./latency.ts";
 import { drawPlots } from "./plot.ts";
 import { type Report, textOf } from "./report.ts";
 import { retrievalBench } from "./retrieval.ts";
+import { typing } from "./typing.ts";
 
 /** A benchmark: its own options on its own subcommand, and a run that answers with tables and plots. */
 export interface Bench {
@@ -15,7 +16,7 @@ export interface Bench {
   readonly run: (options: Readonly<Record<string, unknown>>, installation: Installation) => Promise<Report>;
 }
 
-const BENCHES: readonly Bench[] = [gateBench, latency, retrievalBench];
+const BENCHES: readonly Bench[] = [gateBench, latency, retrievalBench, typing];
 
 export function addBenches(parent: Command, installation: Installation): void {
   for (const bench of BENCHES) {

@@ -6,6 +6,7 @@ import { createDocumentSyntax, type DocumentSyntax } from "./completion/document
 import { type Gate, openGate } from "./completion/openGate.ts";
 import type { Cursor } from "./completion/prompt.ts";
 import { RecentCompletions } from "./completion/recentCompletions.ts";
+import { StickyCandidates } from "./completion/stickyCandidates.ts";
 import { createWeigh } from "./completion/weigh.ts";
 import type { Settings } from "./config.ts";
 import { EngineError, type Problem } from "./errors.ts";
@@ -35,6 +36,8 @@ export interface EngineOptions {
   readonly workers: { readonly inference: URL; readonly chunker: URL; readonly probe: URL };
   /** Where it is remembered how execution providers answered; without one they are asked at every start. */
   readonly cacheDir?: string;
+  /** False: nothing is kept between requests, so that it can be measured what keeping gives. */
+  readonly keeps?: boolean;
 }
 
 export interface Engine {
@@ -80,7 +83,7 @@ export interface Workspace {
 }
 
 export async function startEngine(options: EngineOptions): Promise<Engine> {
-  const { settings } = options;
+  const { settings, keeps = true } = options;
   const pack = await openPack(await findPack(settings.pack, options.packsDir));
   const { manifest } = pack;
   if (manifest.chunking.version !== CHUNKER_VERSION) {
@@ -99,7 +102,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const choice = await chooseProviders(names, asking);
   const { models, problems: ofModels } = await startInferThread({
     workerUrl: options.workers.inference,
-    data: { packDir: pack.dir, providers: choice.providers, threads },
+    data: { packDir: pack.dir, providers: choice.providers, threads, keeps },
     schedule: new Schedule(),
     unloadAfterMs: settings["execution.unloadAfterMinutes"] * 60_000,
   });
@@ -141,7 +144,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       return survey;
     },
     openWorkspace: (workspace) =>
-      openWorkspace({ pack, tokenizer, models, chunker, syntax, languages, gate }, workspace),
+      openWorkspace({ pack, tokenizer, models, chunker, syntax, languages, gate, keeps }, workspace),
     complete: (cursor, how, signal) => complete(cursor, how, withoutIndex, signal),
     close: async () => {
       syntax.clear();
@@ -158,10 +161,11 @@ interface Shared {
   readonly syntax: DocumentSyntax;
   readonly languages: Languages;
   readonly gate: Gate | undefined;
+  readonly keeps: boolean;
 }
 
 async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise<Workspace> {
-  const { pack, tokenizer, models, chunker, syntax, languages, gate } = shared;
+  const { pack, tokenizer, models, chunker, syntax, languages, gate, keeps } = shared;
   const { manifest } = pack;
   const { root, storeDir, settings } = options;
   const { store, problems: ofStore } = openStore({
@@ -183,7 +187,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     retrieve: createRetrieve(store, retrievers),
     pseudoTokensOf: (ids: readonly number[]) => store.pseudoTokens(ids),
     weigh: createWeigh({ languageOf: languages.forPath, names: store, gate: () => gate }),
-    recent,
+    ...(keeps ? { recent, sticky: new StickyCandidates(() => store.generation) } : {}),
     syntax,
   };
   return {

@@ -13,6 +13,8 @@ export interface Assembled {
   readonly contextTokens: number;
   /** Of them pseudo-tokens. */
   readonly pseudoTokens: number;
+  /** Tokens that the completion may repeat and the input does not hold: the candidates behind the best pseudo-tokens. */
+  readonly drafts: readonly Int32Array[];
 }
 
 export interface AssembleDeps {
@@ -21,6 +23,9 @@ export interface AssembleDeps {
   /** Node ids -> stored rows [perNode * readerDim]. */
   readonly pseudoTokensOf: (ids: readonly number[]) => ReadonlyMap<number, Float32Array>;
 }
+
+/** Tokenising a candidate takes about a millisecond; what is copied mostly stands in the best. */
+const DRAFT_CANDIDATES = 3;
 
 /** Retrieved text stands in rising order of score, the best next to the current file; pseudo-tokens likewise, before all text. */
 export function assemble(prompt: Prompt, candidates: readonly Candidate[], mode: Mode, deps: AssembleDeps): Assembled {
@@ -41,6 +46,7 @@ export function assemble(prompt: Prompt, candidates: readonly Candidate[], mode:
     promptTokens: tokens.length + pseudoTokens,
     contextTokens: context.ids.length,
     pseudoTokens,
+    drafts: rows.used.slice(0, DRAFT_CANDIDATES).map(({ node }) => Int32Array.from(tokenizer.encode(node.text))),
   };
 }
 

@@ -4,7 +4,7 @@ import type { NoCompletionReason, Problem } from "../errors.ts";
 import type { Generation, Models } from "../infer/models.ts";
 import type { Tokenizer } from "../infer/tokenizer.ts";
 import type { PackManifest } from "../pack/pack.ts";
-import type { Retrieve } from "../retrieval/retrieve.ts";
+import type { Retrieve, Retrieved } from "../retrieval/retrieve.ts";
 import { Trace } from "../trace.ts";
 import { type Assembled, assemble } from "./assemble.ts";
 import type { DocumentSyntax } from "./documentSyntax.ts";
@@ -17,6 +17,7 @@ import { postprocess } from "./postprocess.ts";
 import { buildPrompt, type Cursor } from "./prompt.ts";
 import type { RecentCompletions } from "./recentCompletions.ts";
 import { ASKED_BY_HAND, type Signals } from "./signals.ts";
+import type { StickyCandidates } from "./stickyCandidates.ts";
 import { surroundingsOf } from "./surroundings.ts";
 
 export interface CompleteDeps {
@@ -27,6 +28,8 @@ export interface CompleteDeps {
   readonly retrieve?: Retrieve;
   readonly pseudoTokensOf: (ids: readonly number[]) => ReadonlyMap<number, Float32Array>;
   readonly recent?: RecentCompletions;
+  /** Absent: every request retrieves anew. */
+  readonly sticky?: StickyCandidates;
   /** Absent: always one line, and the grammar has no say. */
   readonly syntax?: DocumentSyntax;
   readonly weigh?: Weigh;
@@ -125,14 +128,16 @@ export async function complete(
   trace.note("lines", `${maxLines}, ${shape.why}`);
 
   try {
-    const { candidates, problems } = await trace.time("retrieve", () => candidatesFor(prompt, mode, deps, signal));
-    const assembled = await trace.time("assemble", () => assemble(prompt, candidates, mode, deps));
-    const { text: raw, generation } = await trace.time("generate", () =>
-      generate(assembled.input, maxLines, deps, signal),
+    const { candidates, problems } = await trace.time("retrieve", () =>
+      candidatesFor(cursor, prompt, mode, signals, deps, signal),
     );
+    const assembled = await trace.time("assemble", () => assemble(prompt, candidates, mode, deps));
+    const { text: raw, generation } = await trace.time("generate", () => generate(assembled, maxLines, deps, signal));
     trace.note("raw", raw);
     trace.note("ended", generation.end);
     trace.note("reusedTokens", generation.reusedTokens);
+    trace.note("runs", generation.runs);
+    trace.note("accepted", generation.accepted);
     const facts = { prompt, assembled, problems, generation };
     if (generation.end === "cancelled") return outcome({ ...facts, reason: reasonOf(signal) });
 
@@ -167,10 +172,22 @@ export async function complete(
   }
 }
 
-async function candidatesFor(prompt: Prompt, mode: Mode, deps: CompleteDeps, signal: AbortSignal | undefined) {
+/** While the person types on in one place, what was retrieved there stays; asked by hand, it is retrieved anew. */
+async function candidatesFor(
+  cursor: Cursor,
+  prompt: Prompt,
+  mode: Mode,
+  signals: Signals,
+  deps: CompleteDeps,
+  signal: AbortSignal | undefined,
+): Promise<Retrieved> {
   if (mode === "none" || deps.retrieve === undefined) return { candidates: [], problems: [] };
   const { budget } = deps.manifest.prompt;
-  return deps.retrieve(prompt, { limit: budget.pseudoTokens, levels: LEVELS_OF[mode] }, signal);
+  const kept = signals.trigger === "automatic" ? deps.sticky?.find(cursor, mode) : undefined;
+  if (kept !== undefined) return { candidates: kept, problems: [] };
+  const retrieved = await deps.retrieve(prompt, { limit: budget.pseudoTokens, levels: LEVELS_OF[mode] }, signal);
+  deps.sticky?.add(cursor, mode, retrieved.candidates);
+  return retrieved;
 }
 
 async function weigh(weighed: Weighed, deps: CompleteDeps, trace: Trace): Promise<Verdict> {

@@ -1,8 +1,8 @@
 // Reader input -> text, greedily, until a stop token of the pack, enough lines, or the budget.
-import type { ReaderInput } from "../domain.ts";
 import type { Generation, Models } from "../infer/models.ts";
 import type { Tokenizer } from "../infer/tokenizer.ts";
 import type { PackManifest } from "../pack/pack.ts";
+import type { Assembled } from "./assemble.ts";
 
 export interface GenerateDeps {
   readonly models: Models;
@@ -16,7 +16,7 @@ export interface Generated {
 }
 
 export async function generate(
-  input: ReaderInput,
+  { input, drafts }: Pick<Assembled, "input" | "drafts">,
   maxLines: number,
   deps: GenerateDeps,
   signal?: AbortSignal,
@@ -28,6 +28,7 @@ export async function generate(
       maxNewTokens: manifest.prompt.budget.newTokens,
       stopTokens: manifest.prompt.stopTokens.map(tokenizer.idOf),
       maxLines,
+      drafts,
     },
     signal,
   );

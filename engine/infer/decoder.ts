@@ -20,6 +20,8 @@ export interface Decoder {
   readonly length: number;
   /** One run over `rows` `[T, readerDim]`, `ids` the tokens among them; answers logits `[asked, vocabSize]` of the last ones. */
   read(rows: Float32Array, ids: readonly number[], asked: number): Promise<Float32Array>;
+  /** Forgets all inputs. */
+  forget(): void;
   /** Forgets every position from `length` on. */
   truncate(length: number): void;
   close(): Promise<void>;
@@ -57,6 +59,7 @@ export async function openDecoder(
       const { logits } = await cache.run(session, feeds, count, ids);
       return logits?.data as Float32Array;
     },
+    forget: () => caches.forget(),
     truncate: (length) => cache.truncate(length),
     close: async () => {
       caches.close();

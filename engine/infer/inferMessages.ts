@@ -8,6 +8,8 @@ export interface WorkerStart {
   readonly providers: readonly string[];
   /** 0 leaves one core free. */
   readonly threads: number;
+  /** False: every input is read afresh. */
+  readonly keeps?: boolean;
 }
 
 /** The worker's answer when every model is open. */

@@ -24,7 +24,7 @@ async function serve(data: WorkerStart): Promise<void> {
   const { encoder, problems: ofEncoder } = await openEncoder(pack, tokenizer, runtime);
   const { fuser, problems: ofFuser } = await openFuser(pack, runtime);
   const { projector, problems: ofProjector } = await openProjector(pack, runtime);
-  const { reader, problems: ofReader } = await openReader(pack, runtime);
+  const { reader, problems: ofReader } = await openReader(pack, runtime, data.keeps);
   const vocabulary = vocabularyOf(tokenizer, pack.manifest.reader.vocabSize);
 
   const answer = async (request: WorkerRequest): Promise<NonNullable<WorkerReply["result"]>> => {

@@ -8,6 +8,8 @@ const MOST = 3;
 /** What all caches together may grow to, in bytes. */
 const ROOM = 160 * 2 ** 20;
 
+const NOTHING: ReaderInput = { pseudoTokens: new Float32Array(0), tokens: new Int32Array(0) };
+
 export class KvCaches {
   readonly #create: () => KeyValues;
   readonly #most: number;
@@ -35,6 +37,10 @@ export class KvCaches {
     this.#caches.splice(this.#caches.indexOf(taken), 1);
     this.#caches.unshift(taken);
     return taken;
+  }
+
+  forget(): void {
+    for (const cache of this.#caches) cache.rewindTo(NOTHING);
   }
 
   close(): void {

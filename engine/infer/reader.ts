@@ -37,9 +37,11 @@ export interface ReaderFiles {
   readonly manifest: Pick<PackManifest, "embed" | "reader">;
 }
 
+/** `keeps` false: every input is read afresh, to measure what keeping gives. */
 export async function openReader(
   pack: ReaderFiles,
   runtime: Runtime,
+  keeps = true,
 ): Promise<{ reader: Reader; problems: Problem[] }> {
   const { embed, reader: shape } = pack.manifest;
   const { session: embedding, problems } = await openSession(join(pack.dir, embed.file), {
@@ -89,6 +91,7 @@ export async function openReader(
 
   const generate: Reader["generate"] = async (input, options, vocabulary, isCancelled) => {
     const started = performance.now();
+    if (!keeps) decoder.forget();
     const reusedTokens = decoder.rewindTo(input);
     const first = await prefill(input, reusedTokens, isCancelled);
     const prefillMs = performance.now() - started;
