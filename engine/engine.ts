@@ -25,6 +25,7 @@ import type { Models } from "./infer/models.ts";
 import { loadTokenizer, type Tokenizer } from "./infer/tokenizer.ts";
 import { type Languages, loadLanguages } from "./languages/languages.ts";
 import { findPack, openPack, type Pack } from "./pack/pack.ts";
+import { RecentFiles } from "./retrieval/recentFiles.ts";
 import { createRetrieve, loadRetrievers } from "./retrieval/retrieve.ts";
 import { Schedule } from "./schedule.ts";
 import { openStore, type Store, type StoreStats } from "./store/store.ts";
@@ -74,6 +75,8 @@ export interface Workspace {
   /** Whether the index holds that file. */
   has(path: string): boolean;
   index(options?: IndexOptions): Promise<IndexReport>;
+  /** A person opened or edited that file just now. */
+  touched(path: string): void;
   /** Texts as an editor holds them, saved or not. */
   update(changes: Changes, signal?: AbortSignal): Promise<UpdateReport>;
   /** Files and folders of the workspace that may have changed on the disk. */
@@ -174,10 +177,14 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     vectorDim: manifest.encoder.vectorDim,
     pseudoLength: manifest.projector.perNode * manifest.projector.readerDim,
   });
+  const recentFiles = new RecentFiles();
   const { retrievers, problems: ofRetrievers } = await loadRetrievers(settings["retrieval.retrievers"], {
     store,
     models,
+    recentFiles,
   });
+  // Nothing waits for it: a search that comes first reads what is missing, and reports what this meets.
+  store.warm().catch(() => {});
   const indexer = createIndexer({ root, store, chunker, models, branching: manifest.fuser.branching, settings });
   const recent = new RecentCompletions();
   const deps = {
@@ -202,6 +209,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     takeOver: () => store.readOnly && store.tryBecomeWriter(),
     stats: () => store.stats(),
     has: (path) => store.file(path) !== undefined,
+    touched: (path) => recentFiles.touch(path),
     index: (how) => becomeWriter(store, () => indexer.index(how)),
     update: (changes, signal) => becomeWriter(store, () => indexer.update(changes, signal)),
     refresh: (paths, signal) => becomeWriter(store, () => indexer.refresh(paths, signal)),

@@ -133,6 +133,8 @@ export class IndexingSession {
 
   /** A document's text changed in the editor. Goes in between two batches of a pass. */
   documentChanged(document: TextDocument): void {
+    const located = this.#session.folders.locate(document.uri);
+    located?.workspace.touched(located.path);
     this.#later(document.uri, BUFFER_PAUSE_MS, () =>
       this.#between(() => this.#session.folders.update(document.uri, document.getText())),
     );

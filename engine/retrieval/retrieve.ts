@@ -4,6 +4,8 @@ import type { Candidate, Level, Prompt } from "../domain.ts";
 import { isMissingModule, messageOf, type Problem } from "../errors.ts";
 import type { Models } from "../infer/models.ts";
 import type { Store } from "../store/store.ts";
+import { createQueryVector, type QueryVector } from "./queryVector.ts";
+import { RecentFiles } from "./recentFiles.ts";
 
 /** A node's id and how good one retriever finds it; higher is better. */
 export interface Scored {
@@ -28,7 +30,8 @@ export interface Retriever {
 
 export interface RetrieverDeps {
   readonly store: Store;
-  readonly models: Models;
+  readonly queryVector: QueryVector;
+  readonly recentFiles: RecentFiles;
 }
 
 /** What a file under `retrievers/` exports as `create`. */
@@ -62,13 +65,21 @@ const OVERSAMPLING = 2;
 
 const NAME = /^[a-z][a-zA-Z0-9]*$/;
 
+export interface LoadOptions {
+  readonly store: Store;
+  readonly models: Pick<Models, "encode">;
+  /** Nobody opens files where it is absent. */
+  readonly recentFiles?: RecentFiles;
+}
+
 /** Retrievers of those names; names without a file become problems. */
 export async function loadRetrievers(
   names: readonly string[],
-  deps: RetrieverDeps,
+  { store, models, recentFiles = new RecentFiles() }: LoadOptions,
 ): Promise<{ retrievers: ReadonlyMap<string, Retriever>; problems: Problem[] }> {
   const retrievers = new Map<string, Retriever>();
   const problems: Problem[] = [];
+  const deps = { store, queryVector: createQueryVector(models), recentFiles };
   for (const name of names) {
     const create = NAME.test(name) ? await findRetriever(name) : undefined;
     if (create === undefined) problems.push({ code: "RETRIEVER_FAILED", detail: `no retriever named ${name}` });

@@ -36,7 +36,7 @@ export class Postings {
     this.#remove = sql.prepare("DELETE FROM names WHERE rowid = ?");
     this.#read = sql.prepare("SELECT rowid FROM names WHERE names MATCH ? LIMIT ?").pluck();
     this.#namesOf = sql.prepare(
-      "SELECT id, identifiers FROM nodes WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+      "SELECT id, identifiers FROM nodes WHERE id IN (SELECT value FROM json_each(?)) AND level = 0 ORDER BY id",
     );
     const holding = "FROM names JOIN nodes ON nodes.id = names.rowid WHERE names MATCH ? AND path <> ?";
     this.#elsewhere = sql.prepare(`SELECT 1 ${holding} LIMIT 1`);

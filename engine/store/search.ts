@@ -72,6 +72,15 @@ export class Search {
     return this.#overlap.search(names, k, this.#idsOf(exceptPath));
   }
 
+  /** Every chunk of one file that shares an identifier. */
+  overlapsIn(path: string, names: readonly string[]): Found[] {
+    const wanted = new Set(names);
+    return [...this.#postings.namesOf([...this.#idsOf(path)])].flatMap(([id, own]) => {
+      const shared = own.filter((name) => wanted.has(name)).length;
+      return shared === 0 ? [] : [{ id, score: shared / (wanted.size + own.length - shared) }];
+    });
+  }
+
   #catchUp(): void {
     this.#postings.follow(this.#sketches.catchUp());
   }

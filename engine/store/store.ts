@@ -163,6 +163,11 @@ export class Store {
     return guard(() => this.#tables.postings.textsElsewhere(name, phrase, exceptPath, limit));
   }
 
+  /** Every chunk of one file that shares identifiers with distinct `names`, and how much. */
+  overlapsIn(path: string, names: readonly string[]): Found[] {
+    return guard(() => this.#tables.search.overlapsIn(path, names));
+  }
+
   pseudoTokens(ids: readonly number[]): Map<number, Float32Array> {
     return guard(() => this.#reads.pseudoTokens(ids));
   }

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Prompt } from "../../engine/domain.ts";
 import { fingerprintOf } from "../../engine/engine.ts";
+import { RecentFiles } from "../../engine/retrieval/recentFiles.ts";
 import { createRetrieve, loadRetrievers, type Retriever } from "../../engine/retrieval/retrieve.ts";
 import { openStore, type Store } from "../../engine/store/store.ts";
 import { type EngineFixture, openEngineFixture } from "./engineFixture.ts";
@@ -39,7 +40,9 @@ const PROMPT: Prompt = {
 const WANTED = { k: 3, levels: ["chunk", "file", "directory", "repository"] } as const;
 
 async function load(names: readonly string[]): Promise<ReadonlyMap<string, Retriever>> {
-  return (await loadRetrievers(names, { store, models: fixture.engine.models })).retrievers;
+  const recentFiles = new RecentFiles();
+  for (const path of ["shop/money.py", "shop/orders.py", PROMPT.path]) recentFiles.touch(path);
+  return (await loadRetrievers(names, { store, models: fixture.engine.models, recentFiles })).retrievers;
 }
 
 describe.each(NAMES)("%s", (name) => {
