@@ -72,6 +72,14 @@ export const SETTINGS = {
     maximum: 65536,
     description: "Files larger than this many KiB are not indexed.",
   },
+  "index.maxDiskMiB": {
+    type: "integer",
+    default: 200,
+    minimum: 1,
+    maximum: 1048576,
+    description:
+      "MiB that the index of a folder may take. Beyond it, vectors are kept more coarsely, then the files untouched longest are left out.",
+  },
   "index.exclude": {
     type: "array",
     items: { type: "string" },
@@ -131,6 +139,7 @@ export interface Settings {
   readonly "completion.gate": "off" | "balanced" | "strict";
   readonly "retrieval.retrievers": readonly string[];
   readonly "index.maxFileKiB": number;
+  readonly "index.maxDiskMiB": number;
   readonly "index.exclude": readonly string[];
   readonly "index.otherText": boolean;
   readonly "index.onBattery": "pauseWhenLow" | "pause" | "run";

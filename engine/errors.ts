@@ -38,6 +38,7 @@ export interface Problem {
     | "GATE_IGNORED"
     | "BEHAVIOUR_FORGOTTEN"
     | "BEHAVIOUR_UNSAVED"
+    | "FILES_DROPPED"
     | "STORE_REBUILT"
     | "STORE_READ_ONLY";
   readonly detail: string;

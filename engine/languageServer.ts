@@ -37,6 +37,7 @@ const RESTARTING: readonly (keyof Settings)[] = [
 const REOPENING: readonly (keyof Settings)[] = [
   "index.exclude",
   "index.maxFileKiB",
+  "index.maxDiskMiB",
   "index.otherText",
   "retrieval.retrievers",
 ];

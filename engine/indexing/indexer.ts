@@ -9,6 +9,7 @@ import { fuseAncestors } from "./ancestors.ts";
 import { findFiles, findGone, readChanged } from "./changes.ts";
 import { type ChunkedFile, chunkAhead } from "./chunkAhead.ts";
 import type { Chunker } from "./chunker.ts";
+import { DiskBudget } from "./diskBudget.ts";
 import { embed, hashOf } from "./embed.ts";
 import { Fuser } from "./fuse.ts";
 import { type IndexProgress, Pace } from "./pace.ts";
@@ -27,7 +28,7 @@ export interface IndexerOptions {
   readonly models: Models;
   /** The pack's `fuser.branching`. */
   readonly branching: number;
-  readonly settings: Pick<Settings, "index.maxFileKiB" | "index.exclude" | "index.otherText">;
+  readonly settings: Pick<Settings, "index.maxFileKiB" | "index.maxDiskMiB" | "index.exclude" | "index.otherText">;
 }
 
 export interface IndexOptions {
@@ -74,6 +75,7 @@ export function createIndexer(options: IndexerOptions): Indexer {
   const fuser = new Fuser(models, options.branching);
   const maxFileBytes = settings["index.maxFileKiB"] * 1024;
   const exclude = settings["index.exclude"];
+  const budget = new DiskBudget(store, settings["index.maxDiskMiB"]);
   const passes = createTurns();
   const steps = createTurns();
   /** Paths that an update took in while a pass was under way: what the pass read of them may be older. */
@@ -87,6 +89,7 @@ export function createIndexer(options: IndexerOptions): Indexer {
     const tally = new Tally();
     if (store.readOnly) return tally.report(store.stats());
     overtaken.clear();
+    budget.relax();
     isWanted = createWanted(root, settings, supports);
     const found = await findFiles(scanned, tally, signal);
     const pace = new Pace(found.files.length, onProgress);
@@ -97,12 +100,16 @@ export function createIndexer(options: IndexerOptions): Indexer {
     for await (const batch of chunkAhead(changed, chunker, signal)) {
       const isNewest = ({ source }: ChunkedFile) => overtaken.isFree(source.path);
       await steps(() => ingest(batch.filter(isNewest), tally, isForced, signal));
+      await budget.tighten(signal);
       for (const { source } of batch) pace.done(source.path);
     }
     await steps(async () => {
       for (const path of findGone(found, store.files().keys()).filter(overtaken.isFree)) store.removeFile(path);
+      await budget.tighten(signal);
+      await budget.drop(signal);
       tally.fused += await fuseAncestors(store, fuser, models, signal);
       store.tidy(isForced ? 0 : KEPT_VECTORS);
+      tally.problems.push(...budget.problems());
     });
     pace.end();
     return tally.report(store.stats());
@@ -144,6 +151,7 @@ export function createIndexer(options: IndexerOptions): Indexer {
     tally.fused += await fuseAncestors(store, fuser, models, signal);
     updates += 1;
     if (updates % TIDY_EVERY === 0) store.tidy(KEPT_VECTORS);
+    await budget.tighten(signal);
     return { embedded: tally.embedded, reused: tally.reused, fused: tally.fused };
   };
 

@@ -20,6 +20,8 @@ export interface IndexReport {
   /** The first hundred of each reason. */
   readonly skippedFiles: readonly SkippedFile[];
   readonly seconds: number;
+  /** Files whose nodes went for want of room. */
+  readonly droppedFiles: number;
   readonly dbBytes: number;
   readonly problems: readonly Problem[];
 }

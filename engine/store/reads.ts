@@ -1,8 +1,9 @@
 // Every question asked of a store. Answers are values: nothing stays open on the database between two calls.
 import type { AstFeatures, Level, Node, Vector } from "../domain.ts";
+import { decodeRows, decodeVector, PRECISIONS, type Precision, precisionOf } from "./quantise.ts";
 import type { Child, FileStamp, KnownChunk, StoreStats } from "./records.ts";
 import { LEVEL_NUMBERS, type Sql, type Statement } from "./schema.ts";
-import { fromBlob, type VectorTable } from "./vectors.ts";
+import type { Tables } from "./search.ts";
 
 interface NodeRow {
   readonly id: number;
@@ -16,32 +17,35 @@ interface NodeRow {
   readonly features: string | null;
 }
 
+interface Orphan {
+  readonly vector_precision: number;
+  readonly vector: Uint8Array;
+  readonly pseudo_precision: number;
+  readonly pseudo_tokens: Uint8Array;
+}
+
 const NODE_COLUMNS = "id, level, path, start, end, start_line, end_line, text, features";
 
 export class Reads {
   readonly #sql: Sql;
-  readonly #vectors: VectorTable;
+  readonly #tables: Tables;
   readonly #files: Statement;
   readonly #nodes: Statement;
   readonly #nodeAt: Statement;
   readonly #identifiers: Statement;
-  readonly #pseudoTokens: Statement;
   readonly #byHash: Statement;
   readonly #orphan: Statement;
   readonly #children: Statement;
 
-  constructor(sql: Sql, vectors: VectorTable) {
+  constructor(sql: Sql, tables: Tables) {
     this.#sql = sql;
-    this.#vectors = vectors;
+    this.#tables = tables;
     this.#files = sql.prepare("SELECT path, hash, size, mtime_ms AS mtimeMs FROM files ORDER BY path");
     this.#nodes = sql.prepare(`SELECT ${NODE_COLUMNS} FROM nodes WHERE id IN (SELECT value FROM json_each(?))`);
     this.#nodeAt = sql.prepare(`SELECT ${NODE_COLUMNS} FROM nodes WHERE path = ? AND level = ? ORDER BY start LIMIT 1`);
     this.#identifiers = sql.prepare("SELECT id, path, identifiers FROM nodes WHERE level = 0 ORDER BY id");
-    this.#pseudoTokens = sql.prepare(
-      "SELECT id, pseudo_tokens AS pseudoTokens FROM nodes WHERE id IN (SELECT value FROM json_each(?))",
-    );
-    this.#byHash = sql.prepare("SELECT id, pseudo_tokens AS pseudoTokens FROM nodes WHERE hash = ? LIMIT 1");
-    this.#orphan = sql.prepare("SELECT vector, pseudo_tokens AS pseudoTokens FROM orphans WHERE hash = ?");
+    this.#byHash = sql.prepare("SELECT id FROM nodes WHERE hash = ? LIMIT 1");
+    this.#orphan = sql.prepare("SELECT * FROM orphans WHERE hash = ?");
     this.#children = sql.prepare("SELECT id, path FROM nodes WHERE folder = ? ORDER BY path");
   }
 
@@ -77,12 +81,11 @@ export class Reads {
   }
 
   pseudoTokens(ids: readonly number[]): Map<number, Float32Array> {
-    const rows = this.#pseudoTokens.all(JSON.stringify(ids)) as { id: number; pseudoTokens: Uint8Array }[];
-    return new Map(rows.map(({ id, pseudoTokens }) => [id, fromBlob(pseudoTokens)]));
+    return this.#tables.pseudoTokens.get(ids);
   }
 
   vectorOf(id: number): Vector | undefined {
-    return this.#vectors.get(id);
+    return this.#tables.vectors.get(id);
   }
 
   knownChunks(hashes: Iterable<string>): Map<string, KnownChunk> {
@@ -95,19 +98,33 @@ export class Reads {
   }
 
   #knownChunk(hash: string): KnownChunk | undefined {
-    const node = this.#byHash.get(hash) as { id: number; pseudoTokens: Uint8Array } | undefined;
-    const vector = node === undefined ? undefined : this.#vectors.get(node.id);
-    if (node !== undefined && vector !== undefined) return { vector, pseudoTokens: fromBlob(node.pseudoTokens) };
-    const orphan = this.#orphan.get(hash) as { vector: Uint8Array; pseudoTokens: Uint8Array } | undefined;
+    const node = this.#byHash.get(hash) as { id: number } | undefined;
+    const vector = node === undefined ? undefined : this.#tables.vectors.stored(node.id);
+    const rows = node === undefined ? undefined : this.#tables.pseudoTokens.stored([node.id]).get(node.id);
+    if (vector !== undefined && rows !== undefined && this.#isFine(vector.precision, rows.precision))
+      return { vector: vector.vector, pseudoTokens: rows.numbers };
+    const orphan = this.#orphan.get(hash) as Orphan | undefined;
     if (orphan === undefined) return undefined;
-    return { vector: fromBlob(orphan.vector), pseudoTokens: fromBlob(orphan.pseudoTokens) };
+    const [ofVector, ofRows] = [precisionOf(orphan.vector_precision), precisionOf(orphan.pseudo_precision)];
+    if (!this.#isFine(ofVector, ofRows)) return undefined;
+    return {
+      vector: decodeVector(orphan.vector, ofVector),
+      pseudoTokens: decodeRows(orphan.pseudo_tokens, ofRows),
+    };
+  }
+
+  /** Coarser numbers than the store now keeps are made anew, and a file's node is not fused from signs. */
+  #isFine(vector: Precision, rows: Precision): boolean {
+    const { vectors, pseudoTokens } = this.#tables.precision.current;
+    const coarsest = Math.min(PRECISIONS[vectors], PRECISIONS.int8);
+    return PRECISIONS[vector] <= coarsest && PRECISIONS[rows] <= PRECISIONS[pseudoTokens];
   }
 
   /** File and directory nodes directly inside a directory, in the order of their paths. */
   children(folder: string): Child[] {
     const rows = this.#children.all(folder) as { id: number; path: string }[];
     return rows.flatMap(({ id, path }) => {
-      const vector = this.#vectors.get(id);
+      const vector = this.#tables.vectors.get(id);
       return vector === undefined ? [] : [{ path, vector }];
     });
   }
@@ -130,11 +147,12 @@ export class Reads {
       repository: count("repository"),
     };
     const { n: files } = this.#sql.prepare("SELECT count(*) AS n FROM files").get() as { n: number };
+    const { n: droppedFiles } = this.#sql.prepare("SELECT count(*) AS n FROM dropped").get() as { n: number };
     const { bytes } = this.#sql
       .prepare("SELECT page_count * page_size AS bytes FROM pragma_page_count, pragma_page_size")
       .get() as { bytes: number };
     const nodes = levels.chunk + levels.file + levels.directory + levels.repository;
-    return { files, chunks: levels.chunk, nodes, levels, dbBytes: bytes };
+    return { files, droppedFiles, chunks: levels.chunk, nodes, levels, dbBytes: bytes };
   }
 }
 

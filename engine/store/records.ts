@@ -50,6 +50,8 @@ export interface Child {
 
 export interface StoreStats {
   readonly files: number;
+  /** Of them those whose nodes went for want of room. */
+  readonly droppedFiles: number;
   readonly chunks: number;
   /** Of all levels. */
   readonly nodes: number;

@@ -3,7 +3,7 @@
 import type { Level } from "../domain.ts";
 
 /** Raise it whenever a table or the meaning of a column changes. */
-const FORMAT_VERSION = 2;
+const FORMAT_VERSION = 3;
 
 /** What made the vectors and pseudo-tokens of a store; the store adds its own format and the shapes. */
 export interface Fingerprint {
@@ -63,7 +63,7 @@ function textOf(fingerprint: Fingerprint, shapes: Shapes): string {
  * `nodes.id` is never used twice, so that what a reader remembers of an id stays true. `folder` is the directory a file
  * or directory node belongs to. `stale` names directories whose node no longer agrees with its children. `orphans` keeps
  * vectors of chunks that left, for the file that may bring them back under another name. `sketches` is what searches keep
- * in memory, `changes` the log by which they keep it true.
+ * in memory, `changes` the log by which they keep it true. `dropped` names files whose nodes went for want of room.
  */
 export function createTables(sql: Sql): void {
   sql.exec(`
@@ -81,13 +81,14 @@ export function createTables(sql: Sql): void {
       text TEXT NOT NULL,
       features TEXT,
       identifiers TEXT,
-      hash TEXT,
-      pseudo_tokens BLOB NOT NULL
+      hash TEXT
     );
     CREATE INDEX nodes_by_path ON nodes (path, level);
     CREATE INDEX nodes_by_folder ON nodes (folder) WHERE folder IS NOT NULL;
     CREATE INDEX nodes_by_hash ON nodes (hash) WHERE hash IS NOT NULL;
-    CREATE TABLE vectors (id INTEGER PRIMARY KEY, vector BLOB NOT NULL);
+    CREATE TABLE vectors (id INTEGER PRIMARY KEY, precision INTEGER NOT NULL, vector BLOB NOT NULL);
+    CREATE TABLE pseudo_tokens (id INTEGER PRIMARY KEY, precision INTEGER NOT NULL, rows BLOB NOT NULL);
+    CREATE TABLE dropped (path TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE sketches (
       id INTEGER PRIMARY KEY, level INTEGER NOT NULL, names INTEGER NOT NULL, code BLOB NOT NULL
     );
@@ -100,7 +101,9 @@ export function createTables(sql: Sql): void {
     );
     CREATE TABLE stale (path TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE orphans (
-      id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE, vector BLOB NOT NULL, pseudo_tokens BLOB NOT NULL
+      id INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE,
+      vector_precision INTEGER NOT NULL, vector BLOB NOT NULL,
+      pseudo_precision INTEGER NOT NULL, pseudo_tokens BLOB NOT NULL
     );
   `);
 }

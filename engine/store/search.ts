@@ -2,6 +2,8 @@
 import type { Vector } from "../domain.ts";
 import { Overlap } from "./overlap.ts";
 import type { Postings } from "./postings.ts";
+import type { StorePrecision } from "./precision.ts";
+import type { PseudoTokenTable } from "./pseudoTokens.ts";
 import type { Sql, Statement } from "./schema.ts";
 import type { Scope, Sketches } from "./sketches.ts";
 import type { VectorTable } from "./vectors.ts";
@@ -115,6 +117,8 @@ export class Search {
 
 /** The tables that hold more than rows: one of each for a connection. */
 export interface Tables {
+  readonly precision: StorePrecision;
+  readonly pseudoTokens: PseudoTokenTable;
   readonly vectors: VectorTable;
   readonly sketches: Sketches;
   readonly postings: Postings;

@@ -155,17 +155,27 @@ export class Sketches {
    */
   nearest(query: Vector, k: number, levels: readonly Level[] | undefined, except: ReadonlySet<number>): number[] {
     const sums = sumsOf(query, this.#words * 4);
-    const bytes = new Uint8Array(this.#codes.buffer);
-    const width = this.#words * 4;
     return this.#leastDiffering(query, k * RANKED_PER_RESULT, levels, except)
-      .map((place) => {
-        let product = 0;
-        for (let n = 0; n < width; n += 1) product += sums[n * 256 + (bytes[place * width + n] as number)] as number;
-        return { id: this.#ids[place] as number, product };
-      })
+      .map((place) => ({ id: this.#ids[place] as number, product: this.#productAt(place, sums) }))
       .sort((a, b) => b.product - a.product || a.id - b.id)
       .slice(0, k)
       .map(({ id }) => id);
+  }
+
+  /** Cosines of the query with the signs of those nodes. */
+  cosinesOf(ids: readonly number[], query: Vector): Map<number, number> {
+    if (ids.length === 0) return new Map();
+    const sums = sumsOf(query, this.#words * 4);
+    const lengths = Math.hypot(...query) * Math.sqrt(query.length);
+    return new Map(ids.map((id) => [id, this.#productAt((this.#placeOf[id] ?? 1) - 1, sums) / lengths]));
+  }
+
+  #productAt(place: number, sums: Float32Array): number {
+    const width = this.#words * 4;
+    const bytes = new Uint8Array(this.#codes.buffer, place * width, width);
+    let product = 0;
+    for (let n = 0; n < width; n += 1) product += sums[n * 256 + (bytes[n] as number)] as number;
+    return product;
   }
 
   /** Places of at least `wanted` nodes where there are so many, all whose signs differ no more than some number. */

@@ -8,6 +8,8 @@ import * as sqliteVec from "sqlite-vec";
 import type { Level, Node, Vector } from "../domain.ts";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
 import { Postings } from "./postings.ts";
+import { StorePrecision } from "./precision.ts";
+import { PseudoTokenTable } from "./pseudoTokens.ts";
 import { Reads } from "./reads.ts";
 import type {
   Child,
@@ -19,6 +21,7 @@ import type {
   StoreStats,
   WholeFile,
 } from "./records.ts";
+import { Room } from "./room.ts";
 import { createTables, type Fingerprint, hasFingerprint, isEmpty, type Shapes, writeFingerprint } from "./schema.ts";
 import { type Found, Search, type Tables } from "./search.ts";
 import { type Scope, Sketches } from "./sketches.ts";
@@ -69,7 +72,7 @@ export class Store {
     this.#lock = options.readOnly === true ? undefined : takeLock(options.dir);
     this.#db = this.#open(problems);
     this.#tables = tablesOf(this.#db, options.vectorDim);
-    this.#reads = new Reads(this.#db, this.#tables.vectors);
+    this.#reads = new Reads(this.#db, this.#tables);
     this.#writes = new Writes(this.#db, this.#tables);
   }
 
@@ -94,7 +97,7 @@ export class Store {
     this.#db.close();
     this.#db = this.#open([]);
     this.#tables = tablesOf(this.#db, this.#options.vectorDim);
-    this.#reads = new Reads(this.#db, this.#tables.vectors);
+    this.#reads = new Reads(this.#db, this.#tables);
     this.#writes = new Writes(this.#db, this.#tables);
     this.#ownChanges += 1_000_000;
     return true;
@@ -227,6 +230,12 @@ export class Store {
     this.#write(() => this.#writes.tidy(keep));
   }
 
+  /** How much of the disk the store takes, and ways to take less. */
+  get room(): Room {
+    const change = (work: () => void) => this.#write(work);
+    return new Room({ sql: this.#db, tables: this.#tables, writes: this.#writes, shapes: this.#options, change });
+  }
+
   close(): void {
     this.#db.close();
     this.#lock?.close();
@@ -253,8 +262,11 @@ export class Store {
 function tablesOf(db: Database.Database, vectorDim: number): Tables {
   const sketches = new Sketches(db, vectorDim);
   const postings = new Postings(db);
-  const vectors = new VectorTable(db, vectorDim, sketches);
-  return { sketches, postings, vectors, search: new Search(db, { vectors, sketches, postings }) };
+  const precision = new StorePrecision(db);
+  const pseudoTokens = new PseudoTokenTable(db, precision);
+  const vectors = new VectorTable(db, vectorDim, sketches, precision);
+  const search = new Search(db, { vectors, sketches, postings });
+  return { sketches, postings, precision, pseudoTokens, vectors, search };
 }
 
 function openOrRebuild(options: StoreOptions, problems: Problem[]): Database.Database {

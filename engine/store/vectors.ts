@@ -1,5 +1,8 @@
 // Vectors by node id, and the search for the nearest: the signs in memory choose, the stored numbers decide by cosine.
 import type { Level, Vector } from "../domain.ts";
+import { toBlob } from "./blobs.ts";
+import type { StorePrecision } from "./precision.ts";
+import { decodeVector, encodeVector, PRECISIONS, type Precision, precisionOf } from "./quantise.ts";
 import { LEVEL_NUMBERS, type Sql, type Statement } from "./schema.ts";
 import type { Scope, Sketches } from "./sketches.ts";
 
@@ -19,33 +22,41 @@ const CHOSEN_AT_LEAST = 384;
 export class VectorTable {
   readonly #vectorDim: number;
   readonly #sketches: Sketches;
+  readonly #precision: StorePrecision;
   readonly #insert: Statement;
   readonly #replace: Statement;
   readonly #remove: Statement;
   readonly #get: Statement;
   readonly #rank: Statement;
 
-  constructor(sql: Sql, vectorDim: number, sketches: Sketches) {
+  constructor(sql: Sql, vectorDim: number, sketches: Sketches, precision: StorePrecision) {
+    this.#precision = precision;
     this.#vectorDim = vectorDim;
     this.#sketches = sketches;
-    this.#insert = sql.prepare("INSERT INTO vectors (id, vector) VALUES (?, ?)");
-    this.#replace = sql.prepare("UPDATE vectors SET vector = ? WHERE id = ?");
+    this.#insert = sql.prepare("INSERT INTO vectors (id, precision, vector) VALUES (?, ?, ?)");
+    this.#replace = sql.prepare("UPDATE vectors SET precision = ?, vector = ? WHERE id = ?");
     this.#remove = sql.prepare("DELETE FROM vectors WHERE id = ?");
-    this.#get = sql.prepare("SELECT vector FROM vectors WHERE id = ?");
+    this.#get = sql.prepare("SELECT precision, vector FROM vectors WHERE id = ?");
+    // Signs alone are compared by this table itself; a distance of null sorts them last meanwhile.
     this.#rank = sql.prepare(
-      `SELECT id, vec_distance_cosine(vector, ?) AS distance
-       FROM vectors WHERE id IN (SELECT value FROM json_each(?)) ORDER BY distance IS NULL, distance, id LIMIT ?`,
+      `SELECT id, precision, CASE precision
+         WHEN ${PRECISIONS.float32} THEN vec_distance_cosine(vector, ?)
+         WHEN ${PRECISIONS.int8} THEN vec_distance_cosine(vec_int8(vector), vec_int8(?)) END AS distance
+       FROM vectors WHERE id IN (SELECT value FROM json_each(?)) ORDER BY distance IS NULL, distance, id`,
     );
   }
 
   /** `names`: how many identifiers a chunk has, 0 above chunks. */
   insert(id: number, vector: Vector, level: Level, names: number): void {
-    this.#insert.run(id, this.#blobOf(vector));
+    const precision = level === "chunk" ? this.#precision.current.vectors : "float32";
+    this.#insert.run(id, PRECISIONS[precision], this.#blobOf(vector, precision));
     this.#sketches.insert(id, LEVEL_NUMBERS[level], names, vector);
   }
 
+  /** Of a chunk. */
   replace(id: number, vector: Vector): void {
-    this.#replace.run(this.#blobOf(vector), id);
+    const precision = this.#precision.current.vectors;
+    this.#replace.run(PRECISIONS[precision], this.#blobOf(vector, precision), id);
     this.#sketches.replace(id, vector);
   }
 
@@ -55,8 +66,15 @@ export class VectorTable {
   }
 
   get(id: number): Vector | undefined {
-    const row = this.#get.get(id) as { vector: Uint8Array } | undefined;
-    return row === undefined ? undefined : fromBlob(row.vector);
+    return this.stored(id)?.vector;
+  }
+
+  stored(id: number): { readonly vector: Vector; readonly precision: Precision } | undefined {
+    const row = this.#get.get(id) as { precision: number; vector: Uint8Array } | undefined;
+    if (row === undefined) return undefined;
+    const precision = precisionOf(row.precision);
+    const bytes = precision === "bit" ? (this.#sketches.signs(id) ?? new Uint8Array(0)) : row.vector;
+    return { vector: decodeVector(bytes, precision).subarray(0, this.#vectorDim), precision };
   }
 
   /** Nearest first; nothing for a query without direction. */
@@ -75,28 +93,32 @@ export class VectorTable {
   }
 
   #nearestOf(ids: readonly number[], query: Vector, k: number): Nearest[] {
-    const rows = this.#rank.all(toBlob(query), JSON.stringify(ids), k) as { id: number; distance: number | null }[];
+    const rows = this.#rank.all(toBlob(query), encodeVector(query, "int8"), JSON.stringify(ids)) as Distance[];
+    const bySigns = rows.filter(({ precision }) => precision === PRECISIONS.bit).map(({ id }) => id);
+    const cosines = this.#sketches.cosinesOf(bySigns, query);
     // The distance to a vector of zeros, or of no numbers, is null.
-    return rows.map(({ id, distance }) => ({ id, score: distance === null ? 0 : 1 - distance }));
+    const found = rows.map(({ id, distance }) => ({
+      id,
+      score: cosines.get(id) ?? (distance === null ? 0 : 1 - distance),
+    }));
+    if (bySigns.length > 0) found.sort((a, b) => b.score - a.score || a.id - b.id);
+    return found.slice(0, k);
   }
 
-  #blobOf(vector: Vector): Uint8Array {
-    if (vector.length === this.#vectorDim) return toBlob(vector);
+  #blobOf(vector: Vector, precision: Precision): Uint8Array {
+    if (vector.length === this.#vectorDim) return encodeVector(vector, precision);
     throw new RangeError(`a vector of ${vector.length} numbers, the store holds ${this.#vectorDim}`);
   }
+}
+
+interface Distance {
+  readonly id: number;
+  readonly precision: number;
+  readonly distance: number | null;
 }
 
 /** False for zeros and for what is no number: nothing is nearer to those than anything else. */
 function hasDirection(vector: Vector): boolean {
   const length = Math.hypot(...vector);
   return Number.isFinite(length) && length > 0;
-}
-
-export function toBlob(numbers: Float32Array): Uint8Array {
-  return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
-}
-
-/** Copies, since SQLite's bytes may start anywhere and a Float32Array may not. */
-export function fromBlob(bytes: Uint8Array): Float32Array {
-  return new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
 }

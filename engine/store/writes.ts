@@ -1,9 +1,10 @@
 // Every change to a store. Each method is called inside one transaction, which `store.ts` opens.
+
+import { PRECISIONS } from "./quantise.ts";
 import type { ChunkWrite, FileStamp, FileWrite, ParentWrite } from "./records.ts";
 import { folderOf } from "./records.ts";
 import { LEVEL_NUMBERS, type Sql, type Statement } from "./schema.ts";
 import type { Tables } from "./search.ts";
-import { toBlob } from "./vectors.ts";
 import { namesIn, wordsIn } from "./words.ts";
 
 interface StoredChunk {
@@ -20,7 +21,8 @@ export class Writes {
   readonly #fusedAt: Statement;
   readonly #insert: Statement;
   readonly #move: Statement;
-  readonly #project: Statement;
+  readonly #putDropped: Statement;
+  readonly #clearDropped: Statement;
   readonly #dropNode: Statement;
   readonly #putWords: Statement;
   readonly #dropWords: Statement;
@@ -36,20 +38,23 @@ export class Writes {
     this.#chunksOf = sql.prepare("SELECT id, hash FROM nodes WHERE path = ? AND level = 0 ORDER BY start");
     this.#fusedAt = sql.prepare("SELECT id FROM nodes WHERE path = ? AND level = ?");
     this.#insert = sql.prepare(
-      `INSERT INTO nodes (level, path, folder, start, end, start_line, end_line, text, features, identifiers, hash, pseudo_tokens)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO nodes (level, path, folder, start, end, start_line, end_line, text, features, identifiers, hash)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#move = sql.prepare(
       "UPDATE nodes SET start = ?, end = ?, start_line = ?, end_line = ?, features = ? WHERE id = ?",
     );
-    this.#project = sql.prepare("UPDATE nodes SET pseudo_tokens = ? WHERE id = ?");
     this.#dropNode = sql.prepare("DELETE FROM nodes WHERE id = ?");
     this.#putWords = sql.prepare("INSERT INTO words (rowid, text) VALUES (?, ?)");
     this.#dropWords = sql.prepare("DELETE FROM words WHERE rowid = ?");
     this.#putOrphan = sql.prepare(
-      `INSERT OR REPLACE INTO orphans (hash, vector, pseudo_tokens)
-       SELECT n.hash, v.vector, n.pseudo_tokens FROM nodes n JOIN vectors v ON v.id = n.id WHERE n.id = ?`,
+      `INSERT OR REPLACE INTO orphans (hash, vector_precision, vector, pseudo_precision, pseudo_tokens)
+       SELECT n.hash, v.precision, v.vector, p.precision, p.rows
+       FROM nodes n JOIN vectors v ON v.id = n.id JOIN pseudo_tokens p ON p.id = n.id
+       WHERE n.id = ? AND v.precision < ${PRECISIONS.bit}`,
     );
+    this.#putDropped = sql.prepare("INSERT OR IGNORE INTO dropped (path) VALUES (?)");
+    this.#clearDropped = sql.prepare("DELETE FROM dropped WHERE path = ?");
     this.#markStale = sql.prepare("INSERT OR IGNORE INTO stale (path) VALUES (?)");
     this.#clearStale = sql.prepare("DELETE FROM stale WHERE path = ?");
   }
@@ -66,6 +71,7 @@ export class Writes {
     this.#removeFused(file.path, "file");
     if (fused !== undefined) this.#insertFused(fused);
     this.#putFile.run(file.path, file.hash, file.size, file.mtimeMs);
+    this.#clearDropped.run(file.path);
     this.#markAncestors(file.path);
   }
 
@@ -73,6 +79,15 @@ export class Writes {
     for (const { id } of this.#chunksOf.all(path) as StoredChunk[]) this.#removeChunk(id);
     this.#removeFused(path, "file");
     this.#dropFile.run(path);
+    this.#clearDropped.run(path);
+    this.#markAncestors(path);
+  }
+
+  /** The nodes of a file go, and no vector of them is kept; its row stays, so that it is read again only once it changes. */
+  dropNodes(path: string): void {
+    for (const { id } of this.#chunksOf.all(path) as StoredChunk[]) this.#removeNode(id);
+    this.#removeFused(path, "file");
+    this.#putDropped.run(path);
     this.#markAncestors(path);
   }
 
@@ -115,14 +130,19 @@ export class Writes {
     this.#move.run(chunk.start, chunk.end, chunk.startLine, chunk.endLine, JSON.stringify(chunk.features), id);
     if (!isFresh) return;
     this.#tables.vectors.replace(id, vector);
-    this.#project.run(toBlob(pseudoTokens), id);
+    this.#tables.pseudoTokens.put(id, pseudoTokens);
   }
 
   #removeChunk(id: number): void {
     this.#putOrphan.run(id);
+    this.#removeNode(id);
+  }
+
+  #removeNode(id: number): void {
     this.#dropWords.run(id);
     this.#tables.postings.remove(id);
     this.#tables.vectors.remove(id);
+    this.#tables.pseudoTokens.remove(id);
     this.#dropNode.run(id);
   }
 
@@ -136,12 +156,15 @@ export class Writes {
   #removeFused(path: string, level: ParentWrite["level"]): void {
     for (const { id } of this.#fusedAt.all(path, LEVEL_NUMBERS[level]) as { id: number }[]) {
       this.#tables.vectors.remove(id);
+      this.#tables.pseudoTokens.remove(id);
       this.#dropNode.run(id);
     }
   }
 
   #insertNode([level, ...rest]: [ParentWrite["level"] | "chunk", ...unknown[]], pseudoTokens: Float32Array): number {
-    return Number(this.#insert.run(LEVEL_NUMBERS[level], ...rest, toBlob(pseudoTokens)).lastInsertRowid);
+    const id = Number(this.#insert.run(LEVEL_NUMBERS[level], ...rest).lastInsertRowid);
+    this.#tables.pseudoTokens.put(id, pseudoTokens);
+    return id;
   }
 
   #markAncestors(path: string): void {

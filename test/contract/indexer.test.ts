@@ -43,7 +43,7 @@ beforeAll(async () => {
     vectorDim: manifest.encoder.vectorDim,
     pseudoLength: manifest.projector.perNode * manifest.projector.readerDim,
   }));
-  const settings = { "index.exclude": [], "index.maxFileKiB": 1024, "index.otherText": true };
+  const settings = { "index.exclude": [], "index.maxFileKiB": 1024, "index.maxDiskMiB": 200, "index.otherText": true };
   indexer = createIndexer({
     root: join(dir, "root"),
     store,

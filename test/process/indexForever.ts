@@ -9,7 +9,7 @@ import { FILES, textOf } from "./versions.ts";
 const [root = "", storeDir = ""] = process.argv.slice(2);
 const { store, problems } = openStoreIn(storeDir);
 if (problems.length > 0) throw new Error(JSON.stringify(problems));
-const settings = { "index.exclude": [], "index.maxFileKiB": 64, "index.otherText": true };
+const settings = { "index.exclude": [], "index.maxFileKiB": 64, "index.maxDiskMiB": 200, "index.otherText": true };
 const options = {
   root,
   store,

@@ -72,7 +72,7 @@ test("a process killed while it indexes leaves a store that opens, with every fi
   }
   // The next pass ends where a pass over nothing but the disk ends.
   const chunker = await directChunker();
-  const settings = { "index.exclude": [], "index.maxFileKiB": 64, "index.otherText": true };
+  const settings = { "index.exclude": [], "index.maxFileKiB": 64, "index.maxDiskMiB": 200, "index.otherText": true };
   const indexed = ["store", "fresh"].map(async (name) => {
     const { store } = openStoreIn(join(dir, name));
     await createIndexer({

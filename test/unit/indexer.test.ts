@@ -69,6 +69,7 @@ describe("a first pass", () => {
     expect(Object.keys(report).sort()).toEqual([
       "chunks",
       "dbBytes",
+      "droppedFiles",
       "embedded",
       "files",
       "fused",
@@ -309,7 +310,7 @@ test("a store that another process writes is left alone", async () => {
   await writer.indexer.index();
   const { store } = openStoreIn(writer.storeDir);
   const reader = await bench({ "z.py": "z = 1\n" });
-  const settings = { "index.exclude": [], "index.maxFileKiB": 64, "index.otherText": true };
+  const settings = { "index.exclude": [], "index.maxFileKiB": 64, "index.maxDiskMiB": 200, "index.otherText": true };
   const indexer = createIndexer({
     root: reader.root,
     store,

@@ -105,6 +105,7 @@ export interface Bench {
 export interface BenchOptions {
   readonly exclude?: readonly string[];
   readonly maxFileKiB?: number;
+  readonly maxDiskMiB?: number;
   readonly chunker?: Chunker;
 }
 
@@ -122,8 +123,13 @@ export async function openBench(files: Record<string, string>, options: BenchOpt
   write(files);
   const models = countingModels();
   const { store } = openStoreIn(storeDir);
-  const { exclude = [], maxFileKiB = 1024, chunker = await directChunker() } = options;
-  const settings = { "index.exclude": exclude, "index.maxFileKiB": maxFileKiB, "index.otherText": true };
+  const { exclude = [], maxFileKiB = 1024, maxDiskMiB = 200, chunker = await directChunker() } = options;
+  const settings = {
+    "index.exclude": exclude,
+    "index.maxFileKiB": maxFileKiB,
+    "index.maxDiskMiB": maxDiskMiB,
+    "index.otherText": true,
+  };
   const indexer = createIndexer({ root, store, chunker, models, branching: BRANCHING, settings });
   const close = () => {
     store.close();
