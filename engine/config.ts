@@ -62,7 +62,7 @@ export const SETTINGS = {
     type: "array",
     items: { type: "string", pattern: "^[a-z][a-zA-Z0-9]*$" },
     uniqueItems: true,
-    default: ["jaccard", "bm25", "dense"],
+    default: ["jaccard", "bm25", "hierarchy", "recent"],
     description: "Retrievers whose ranks are merged.",
   },
   "index.maxFileKiB": {
