@@ -1,5 +1,6 @@
 // Other programs that `precis bench latency --peer` runs beside ours. A peer is a line in `PEERS`.
 import type { Qwen2Shape } from "../../engine/pack/checkpoint.ts";
+import { openLlama } from "./llama.ts";
 
 /** Another program with the same shape, random weights and number of threads. */
 export interface Peer {
@@ -14,4 +15,4 @@ export interface Peer {
 /** One peer for each of the program's settings worth comparing with. */
 export type OpenPeers = (shape: Qwen2Shape, threads: number) => Promise<Peer[]>;
 
-export const PEERS: Readonly<Record<string, OpenPeers>> = {};
+export const PEERS: Readonly<Record<string, OpenPeers>> = { "llama.cpp": openLlama };
