@@ -130,7 +130,7 @@ describe("several folders in one window", () => {
     await client.complete(uri, 2, 15);
     const { last } = await client.status((status) => status.last !== null);
     expect(last?.mode).toBeDefined();
-    expect(await client.explain()).toContain("`a.py:3:16`");
+    expect(await client.explain()).toContain("[a.py:3:16](a.py#L3)");
   });
 });
 

@@ -53,7 +53,7 @@ describe("the engine as a language server", () => {
       expect(items.length === 1 || shown.last?.reason !== undefined, `${mode}: an item or a reason`).toBe(true);
       const account = await client.explain();
       expect(account).toContain(`mode **${mode}**`);
-      if (mode === "full") expect(account).toMatch(/shop\/(orders|returns)\.py:\d+–\d+ \| chunk/);
+      if (mode === "full") expect(account).toMatch(/\[shop\/(orders|returns)\.py:\d+–\d+\]\(\S+\) \| chunk/);
       if (mode === "compressed") expect(account).not.toContain(" 0 pseudo-tokens");
     }
   });
@@ -159,7 +159,7 @@ describe("the engine as a language server", () => {
     const uri = await client.open(join(workspace.dir, "astral.py"), text);
     const [item] = await client.complete(uri, 1, 14);
     if (item?.range !== undefined) expect(item.range.start).toEqual({ line: 1, character: 14 });
-    expect(await client.explain()).toContain("`astral.py:2:15`");
+    expect(await client.explain()).toContain("[astral.py:2:15](astral.py#L2)");
   });
 
   it("ends cleanly on shutdown and exit", async () => {
