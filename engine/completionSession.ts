@@ -3,26 +3,68 @@ import {
   type CancellationToken,
   type InlineCompletionItem,
   type InlineCompletionParams,
-  InlineCompletionTriggerKind,
+  type NotebookDocuments,
   ResponseError,
 } from "vscode-languageserver/node";
 import type { TextDocument } from "vscode-languageserver-textdocument";
 import type { BehaviourSession } from "./behaviourSession.ts";
-import type { Completion } from "./completion/complete.ts";
-import { EngineError } from "./errors.ts";
+import { type CompleteOptions, type Completion, silent } from "./completion/complete.ts";
+import { Flights } from "./completion/flights.ts";
+import { afterAcceptance } from "./completion/prefetch.ts";
+import type { Cursor } from "./completion/prompt.ts";
+import { accepted } from "./completion/surroundings.ts";
+import { decide } from "./completion/trigger.ts";
+import { Editing, type Place, triggerOf } from "./editing.ts";
+import type { Engine, Workspace } from "./engine.ts";
+import { EngineError, type NoCompletionReason } from "./errors.ts";
 import { explain } from "./explain.ts";
-import { ACCEPT_COMMAND, type Accepted, type Explanation } from "./protocol.ts";
+import { ACCEPT_COMMAND, type Accepted, type EditorState, type Explanation } from "./protocol.ts";
 import type { Session } from "./session.ts";
+
+/** A prefetch begins when nothing else has been asked for so long: the editor asks by itself after an acceptance. */
+const PREFETCH_PAUSE_MS = 150;
+
+/** What was offered last, so that its acceptance says where the cursor will be. */
+interface Offered {
+  readonly id: number;
+  readonly asked: Asked;
+  readonly completion: Completion;
+}
+
+/** A request that is worth computing. */
+interface Asked {
+  readonly place: Place;
+  readonly cursor: Cursor;
+  readonly source: Engine | Workspace;
+  readonly how: CompleteOptions;
+}
+
+/** What is computed ahead, and the texts on the way there: any other ends it. */
+interface Prefetch {
+  readonly aborter: AbortController;
+  readonly expected: readonly string[];
+}
 
 export class CompletionSession {
   readonly #session: Session;
   readonly #behaviour: BehaviourSession;
+  readonly #editing: Editing;
+  readonly #flights = new Flights();
   #current: AbortController | undefined;
+  #prefetch: Prefetch | undefined;
+  /** Requests that are being answered. */
+  #busy = 0;
+  #offered: Offered | undefined;
   #completions = 0;
 
   constructor(session: Session, behaviour: BehaviourSession) {
     this.#session = session;
     this.#behaviour = behaviour;
+    this.#editing = new Editing(session.documents);
+  }
+
+  get notebooks(): NotebookDocuments<TextDocument> {
+    return this.#editing.notebooks;
   }
 
   /** A request ends the one before it. Throws a `ResponseError` for a named error. */
@@ -31,37 +73,36 @@ export class CompletionSession {
     const aborter = new AbortController();
     this.#current = aborter;
     token.onCancellationRequested(() => aborter.abort());
-    const { documents, engine, folders, settings } = this.#session;
-    const document = documents.get(params.textDocument.uri);
-    if (document === undefined || engine === undefined || !settings.enabled) return [];
-    if (params.context.triggerKind === InlineCompletionTriggerKind.Automatic) {
-      await pause(settings["completion.debounceMs"], aborter.signal);
-      if (aborter.signal.aborted) return [];
-    }
-    const signal = AbortSignal.any([aborter.signal, AbortSignal.timeout(settings["completion.deadlineMs"])]);
-    const located = folders.locate(document.uri);
-    const cursor = {
-      path: located?.path ?? nameOf(document.uri),
-      text: document.getText(),
-      offset: document.offsetAt(params.position),
-    };
-    const how = {
-      mode: settings.mode,
-      maxLines: settings["completion.maxLines"],
-      gate: settings["completion.gate"],
-    };
+    const place = this.#editing.placeOf(params);
+    if (place === undefined) return [];
+    const { engine, settings } = this.#session;
+    if (!settings.enabled) return this.#stayedSilent(place, "off");
+    if (engine === undefined) return this.#stayedSilent(place, "not-ready");
+    const asked = this.#asked(place, engine, params);
+    if (this.#prefetch?.expected.includes(asked.cursor.text) === false) this.#prefetch.aborter.abort();
+    const decision = this.#decide(asked, params, engine);
+    if (decision.kind === "silent") return this.#stayedSilent(place, decision.reason);
+    const { version } = place.document;
+    this.#busy += 1;
     try {
-      const completion = await (located?.workspace ?? engine).complete(cursor, how, signal);
-      const { line, character } = params.position;
-      const root = located === undefined ? {} : { root: located.workspace.root };
-      this.#session.last = { ...root, path: cursor.path, line: line + 1, column: character + 1, completion };
-      this.#session.log(completion.problems);
-      this.#session.show();
-      return completion.reason === undefined ? [this.#item(document, cursor.offset, completion)] : [];
+      await pause(decision.waitMs, aborter.signal);
+      if (aborter.signal.aborted) return [];
+      // Not every editor asks anew for what has been typed during the pause.
+      if (place.document.version !== version) return this.#stayedSilent(place, "stale-document");
+      const completion = await this.#flights.answer(
+        asked.cursor,
+        asked.how.mode,
+        (signal) => this.#compute(asked, signal),
+        aborter.signal,
+        this.#editing.typing.rhythm.latencyMs,
+      );
+      return completion === undefined ? [] : this.#answered(asked, completion);
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       this.#session.connection.console.error(`${error.message}. ${error.action}`);
       throw new ResponseError(-32000, error.message, { code: error.code, action: error.action });
+    } finally {
+      this.#busy -= 1;
     }
   }
 
@@ -70,41 +111,141 @@ export class CompletionSession {
     return { markdown: explain(last), root: last?.root ?? null };
   }
 
+  editorState(state: EditorState): void {
+    this.#editing.editorState(state);
+  }
+
   accepted({ completionId }: Accepted): void {
     this.#session.connection.console.debug(`completion ${completionId} accepted`);
     this.#behaviour.accepted(completionId);
+    if (this.#offered?.id === completionId) void this.#prefetchAfter(this.#offered);
   }
 
   /** Ends what is being computed. */
   cancel(): void {
     this.#current?.abort();
+    this.#prefetch?.aborter.abort();
+    this.#flights.cancel();
   }
 
-  #item(document: TextDocument, offset: number, completion: Completion): InlineCompletionItem {
+  #asked(place: Place, engine: Engine, params: InlineCompletionParams): Asked {
+    const { folders, settings } = this.#session;
+    const located = folders.locate(place.uri);
+    const cursor = { path: located?.path ?? nameOf(place.uri), ...place.cursor };
+    const signals = this.#editing.signalsOf(place, triggerOf(params), performance.now());
+    const how = {
+      mode: settings.mode,
+      maxLines: settings["completion.maxLines"],
+      gate: settings["completion.gate"],
+      signals,
+    };
+    return { place, cursor, source: located?.workspace ?? engine, how };
+  }
+
+  #decide({ place, cursor, source, how }: Asked, params: InlineCompletionParams, engine: Engine) {
+    const { settings } = this.#session;
+    const situation = this.#editing.situationOf(place, triggerOf(params), {
+      isLanguageOn: isLanguageOn(place.document.languageId, settings.languages, engine.pack.manifest.languages),
+      isAnswered: source.remembers(cursor, how.mode) || this.#flights.mayAnswer(cursor, how.mode),
+    });
+    return decide(situation, this.#editing.typing.rhythm, settings["completion.debounceMs"], performance.now());
+  }
+
+  #compute({ cursor, source, how }: Asked, signal: AbortSignal): Promise<Completion> {
+    const deadline = AbortSignal.timeout(this.#session.settings["completion.deadlineMs"]);
+    return source.complete(cursor, how, AbortSignal.any([signal, deadline]));
+  }
+
+  #answered(asked: Asked, completion: Completion): InlineCompletionItem[] {
+    const { place } = asked;
+    this.#record(place, completion);
+    this.#session.log(completion.problems);
+    this.#session.show();
+    if (completion.timings.tokens > 0) this.#editing.typing.answered(completion.timings.totalMs);
+    if (completion.reason !== undefined) return [];
     this.#completions += 1;
+    this.#offered = { id: this.#completions, asked, completion };
+    const { uri, languageId } = place.document;
+    const text = place.document.getText();
+    const { verdict } = completion;
     this.#behaviour.shown({
       id: this.#completions,
-      uri: document.uri,
-      language: document.languageId,
-      text: document.getText(),
-      offset,
+      uri,
+      language: languageId,
+      text,
+      offset: place.offset,
       offer: completion,
-      features: completion.verdict?.features,
+      features: verdict?.features,
     });
-    const range = { start: document.positionAt(offset), end: document.positionAt(offset + completion.replaceRight) };
-    const accept = {
-      title: "Accepted",
-      command: ACCEPT_COMMAND,
-      arguments: [{ completionId: this.#completions } satisfies Accepted],
-    };
-    return { insertText: completion.text, range, command: accept };
+    if (place.listed === undefined) this.#editing.typing.shown(uri, place.offset, completion);
+    return [itemOf(place, completion, this.#completions)];
   }
+
+  #stayedSilent(place: Place, reason: NoCompletionReason): InlineCompletionItem[] {
+    const isNews = this.#session.last?.completion.reason !== reason;
+    this.#record(place, silent(this.#session.settings.mode, reason));
+    // One for every keystroke would cost more than it tells.
+    if (isNews) this.#session.show();
+    return [];
+  }
+
+  #record({ document, offset, uri }: Place, completion: Completion): void {
+    const { line, character } = document.positionAt(offset);
+    const located = this.#session.folders.locate(uri);
+    const root = located === undefined ? {} : { root: located.workspace.root };
+    const path = located?.path ?? nameOf(uri);
+    this.#session.last = { ...root, path, line: line + 1, column: character + 1, completion };
+  }
+
+  /** Computes what will be wanted on the next line, when nothing else is; text that leads elsewhere ends it. */
+  async #prefetchAfter({ asked, completion }: Offered): Promise<void> {
+    const cursor = afterAcceptance(asked.cursor, completion);
+    if (cursor === undefined) return;
+    const { mode } = asked.how;
+    const aborter = new AbortController();
+    this.#prefetch?.aborter.abort();
+    this.#prefetch = { aborter, expected: [accepted(asked.cursor, completion), cursor.text] };
+    do await pause(PREFETCH_PAUSE_MS, aborter.signal);
+    while (this.#busy > 0 && !aborter.signal.aborted);
+    if (aborter.signal.aborted || asked.source.remembers(cursor, mode)) return;
+    const ahead: Asked = { ...asked, cursor, how: { ...asked.how, origin: "prefetched after an acceptance" } };
+    try {
+      const ready = await this.#flights.answer(cursor, mode, (signal) => this.#compute(ahead, signal), aborter.signal);
+      if (ready !== undefined) this.#session.connection.console.debug(`prefetched: ${ready.reason ?? ready.text}`);
+    } catch (error) {
+      // Nobody asked for it; whoever asks next hears of it.
+      this.#session.connection.console.debug(`prefetch: ${String(error)}`);
+    }
+  }
+}
+
+/** The setting's word on the language, else on all others, else whether the pack was trained on it. */
+export function isLanguageOn(
+  languageId: string,
+  setting: Readonly<Record<string, boolean>>,
+  trained: readonly string[],
+): boolean {
+  // React's dialects are the languages they extend.
+  const isTrained = trained.includes(languageId) || trained.includes(languageId.replace(/react$/, ""));
+  return setting[languageId] ?? setting["*"] ?? isTrained;
+}
+
+function itemOf({ document, offset, listed }: Place, completion: Completion, id: number): InlineCompletionItem {
+  // Beside an open list the offer begins with the selected item and replaces what the item would.
+  const start = offset - (listed?.typed.length ?? 0);
+  const range = { start: document.positionAt(start), end: document.positionAt(offset + completion.replaceRight) };
+  const accept = {
+    title: "Accepted",
+    command: ACCEPT_COMMAND,
+    arguments: [{ completionId: id } satisfies Accepted],
+  };
+  return { insertText: (listed?.text ?? "") + completion.text, range, command: accept };
 }
 
 /** Resolves after `ms`, or at once when aborted. */
 function pause(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
+    if (signal.aborted || ms <= 0) return resolve();
     const timer = setTimeout(resolve, ms);
     signal.addEventListener("abort", () => {
       clearTimeout(timer);

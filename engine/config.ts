@@ -26,19 +26,28 @@ export const SETTINGS = {
     default: "auto",
     description: "Model pack: `auto`, the name of a bundled pack, or the path of a pack folder.",
   },
+  languages: {
+    type: "object",
+    additionalProperties: { type: "boolean" },
+    default: {},
+    description:
+      'Language ids for which completions are offered while typing, such as `{ "python": true, "markdown": false }`; `*` stands for all others. A language that is not named is on if the pack was trained on it. A manual trigger always works.',
+  },
   "completion.maxLines": {
     type: "integer",
-    default: 1,
+    default: 8,
     minimum: 1,
     maximum: 20,
-    description: "Most lines of one completion.",
+    description:
+      "Most lines of one completion. One line is offered, and several only where a block or documentation begins.",
   },
   "completion.debounceMs": {
     type: "integer",
     default: 60,
     minimum: 0,
     maximum: 2000,
-    description: "Milliseconds without typing before a completion is computed. A manual trigger never waits.",
+    description:
+      "Least milliseconds without typing before a completion is computed; the wait grows with the rhythm of typing and with dismissals. A manual trigger never waits.",
   },
   "completion.deadlineMs": {
     type: "integer",
@@ -133,6 +142,8 @@ export interface Settings {
   readonly enabled: boolean;
   readonly mode: Mode;
   readonly pack: string;
+  /** By the editor's language ids; `*` stands for all that are not named. */
+  readonly languages: Readonly<Record<string, boolean>>;
   readonly "completion.maxLines": number;
   readonly "completion.debounceMs": number;
   readonly "completion.deadlineMs": number;

@@ -5,10 +5,12 @@ import { type CompleteOptions, type Completion, complete } from "./completion/co
 import { createDocumentSyntax, type DocumentSyntax } from "./completion/documentSyntax.ts";
 import { type Gate, openGate } from "./completion/openGate.ts";
 import type { Cursor } from "./completion/prompt.ts";
+import { ReaderCache } from "./completion/readerCache.ts";
 import { RecentCompletions } from "./completion/recentCompletions.ts";
 import { StickyCandidates } from "./completion/stickyCandidates.ts";
 import { createWeigh } from "./completion/weigh.ts";
 import type { Settings } from "./config.ts";
+import type { Mode } from "./domain.ts";
 import { EngineError, type Problem } from "./errors.ts";
 import { CHUNKER_VERSION } from "./indexing/chunk.ts";
 import { type Chunker, startChunker } from "./indexing/chunker.ts";
@@ -54,6 +56,8 @@ export interface Engine {
   openWorkspace(options: WorkspaceOptions): Promise<Workspace>;
   /** For a document outside every workspace folder: no retrieval. */
   complete(cursor: Cursor, options: CompleteOptions, signal?: AbortSignal): Promise<Completion>;
+  /** Whether memory holds the answer, so that nothing need be computed. */
+  remembers(cursor: Cursor, mode: Mode): boolean;
   close(): Promise<void>;
 }
 
@@ -82,6 +86,8 @@ export interface Workspace {
   /** Files and folders of the workspace that may have changed on the disk. */
   refresh(paths: readonly string[], signal?: AbortSignal): Promise<UpdateReport>;
   complete(cursor: Cursor, options: CompleteOptions, signal?: AbortSignal): Promise<Completion>;
+  /** Whether memory holds the answer, so that nothing need be computed. */
+  remembers(cursor: Cursor, mode: Mode): boolean;
   close(): void;
 }
 
@@ -129,6 +135,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     weigh: createWeigh({ languageOf: languages.forPath, gate: () => gate }),
     pseudoTokensOf: () => new Map<number, Float32Array>(),
     recent: new RecentCompletions(),
+    written: new ReaderCache(),
     syntax,
   };
   return {
@@ -149,6 +156,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     openWorkspace: (workspace) =>
       openWorkspace({ pack, tokenizer, models, chunker, syntax, languages, gate, keeps }, workspace),
     complete: (cursor, how, signal) => complete(cursor, how, withoutIndex, signal),
+    remembers: (cursor, mode) => withoutIndex.recent.find(cursor, mode) !== undefined,
     close: async () => {
       syntax.clear();
       await Promise.all([models.close(), chunker.close()]);
@@ -194,7 +202,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     retrieve: createRetrieve(store, retrievers),
     pseudoTokensOf: (ids: readonly number[]) => store.pseudoTokens(ids),
     weigh: createWeigh({ languageOf: languages.forPath, names: store, gate: () => gate }),
-    ...(keeps ? { recent, sticky: new StickyCandidates(() => store.generation) } : {}),
+    ...(keeps ? { recent, written: new ReaderCache(), sticky: new StickyCandidates(() => store.generation) } : {}),
     syntax,
   };
   return {
@@ -214,6 +222,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     update: (changes, signal) => becomeWriter(store, () => indexer.update(changes, signal)),
     refresh: (paths, signal) => becomeWriter(store, () => indexer.refresh(paths, signal)),
     complete: (cursor, how, signal) => complete(cursor, how, deps, signal),
+    remembers: (cursor, mode) => recent.find(cursor, mode) !== undefined,
     close: () => store.close(),
   };
 }

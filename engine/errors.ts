@@ -12,6 +12,18 @@ export type NoCompletionReason =
   | "empty-document"
   | "mode-not-supported"
   | "nothing-generated"
+  | `scheme-not-supported(${string})`
+  | "document-too-large"
+  | "read-only-document"
+  | "diff-editor"
+  | `language-off(${string})`
+  | "several-cursors"
+  | "after-undo"
+  | "after-deletion"
+  | "list-item-differs"
+  | "code-right-of-cursor"
+  | "too-little-text"
+  | "finished-line"
   | `filtered(${string})`
   | `hidden(${string})`;
 

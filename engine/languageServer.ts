@@ -18,6 +18,8 @@ import { progressOn, type StartProgress } from "./progress.ts";
 import {
   ACCEPTED,
   type Accepted,
+  EDITOR_STATE,
+  type EditorState,
   ENGINE_COMMANDS,
   EXPLAIN,
   SETTINGS_SECTION,
@@ -79,6 +81,7 @@ export class LanguageServer {
     connection.onRequest(EXPLAIN, () => this.#completions.explain());
     connection.onRequest(STATISTICS, () => this.#behaviour.statistics());
     connection.onRequest(SKIPPED, () => this.#session.folders.skippedFiles());
+    connection.onNotification(EDITOR_STATE, (params: EditorState) => this.#completions.editorState(params));
     connection.onNotification(ACCEPTED, (params: Accepted) => this.#completions.accepted(params));
     connection.onShutdown(async () => {
       this.#completions.cancel();
@@ -90,6 +93,7 @@ export class LanguageServer {
     this.#session.documents.onDidClose(({ document }) => this.#indexing.documentClosed(document.uri));
     this.#session.documents.onDidClose(({ document }) => this.#behaviour.documentClosed(document));
     this.#session.documents.listen(connection);
+    this.#completions.notebooks.listen(connection);
     connection.listen();
   }
 
@@ -104,6 +108,7 @@ export class LanguageServer {
       serverInfo: { name: "Precis" },
       capabilities: {
         textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: true },
+        notebookDocumentSync: { notebookSelector: [{ notebook: "*" }] },
         inlineCompletionProvider: true,
         executeCommandProvider: { commands: Object.values(ENGINE_COMMANDS), workDoneProgress: true },
         workspace: { workspaceFolders: { supported: true, changeNotifications: true } },

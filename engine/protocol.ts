@@ -11,6 +11,8 @@ export const ACCEPTED = "precis/accepted";
 
 /** Client → server request: what became of offers on this machine, counted here alone. `null` params, answers `Statistics`. */
 export const STATISTICS = "precis/statistics";
+/** Client → server notification: what LSP does not say of the editor, sent when it differs from before: `EditorState`. */
+export const EDITOR_STATE = "precis/editorState";
 
 /** `workspace/executeCommand` names the engine answers. The first two report work-done progress and can be cancelled. */
 export const ENGINE_COMMANDS = {
@@ -140,6 +142,17 @@ export interface SkippedPath {
   readonly path: string;
   /** More than the reason says, such as a size. */
   readonly detail?: string;
+}
+
+export interface EditorState {
+  /** Of the document that the active editor shows. */
+  readonly uri: string;
+  readonly cursors: number;
+  /** The editor is one side of a comparison. */
+  readonly isDiff: boolean;
+  readonly isReadOnly: boolean;
+  /** The version of the document that an undo or redo made, if one just did. */
+  readonly undoneVersion?: number;
 }
 
 export interface Accepted {

@@ -14,6 +14,25 @@ const FIXED: Readonly<Record<FixedReason, string>> = {
   "empty-document": "There is nothing to go by yet: the document is empty.",
   "mode-not-supported": "The model pack cannot serve the chosen mode.",
   "nothing-generated": "The reader had nothing to add here: its first word was the end.",
+  "document-too-large": "The document is larger than 4 million characters.",
+  "read-only-document": "The document cannot be written.",
+  "diff-editor": "The editor compares two texts; while typing, nothing is offered there. A manual trigger works.",
+  "several-cursors": "There are several cursors, and one offer fits one place. A manual trigger works.",
+  "after-undo": "The last change was an undo or redo: you are looking for what was, not for what comes.",
+  "after-deletion": "You have just deleted something. The next character you type asks again.",
+  "list-item-differs":
+    "The selected item of the editor's list does not begin with what you typed, so no offer can go on from it.",
+  "code-right-of-cursor": "Code stands right of the cursor. A manual trigger completes there too.",
+  "too-little-text": "There is next to nothing in the document to go by. A manual trigger works.",
+  "finished-line": "The line is finished. Begin the next one, or trigger by hand.",
+};
+
+/** Reasons that name what they are about. */
+const NAMED: Readonly<Record<string, (name: string) => string>> = {
+  "language-off": (language) =>
+    `Completions while typing are off for ${language}: the model pack was not trained on it, or the setting \`precis.languages\` says so. A manual trigger works.`,
+  "scheme-not-supported": (scheme) =>
+    `Documents of the kind \`${scheme}:\` are shown or belong to a tool; nothing is offered there.`,
 };
 
 /** Filters by the name they carry in traces and in `filtered(name)`. */
@@ -46,8 +65,10 @@ const HIDDEN: Readonly<Record<string, string>> = {
 
 /** A sentence; for a reason this version does not know, the reason itself. */
 export function meaningOf(reason: NoCompletionReason): string {
-  const [, kind = "", name = ""] = /^(\w+)\((.*)\)$/.exec(reason) ?? [];
+  const [, kind = "", name = ""] = /^([\w-]+)\((.*)\)$/.exec(reason) ?? [];
   if (kind === "filtered") return `What the reader wrote was dropped: ${FILTER_MEANINGS[name] ?? name}.`;
   if (kind === "hidden") return HIDDEN[name] ?? `It was hidden: ${name}.`;
+  const named = NAMED[kind];
+  if (named !== undefined) return named(name);
   return (FIXED as Readonly<Record<string, string>>)[reason] ?? `${reason}.`;
 }

@@ -47,9 +47,13 @@ export class Engine {
         debug: { module, transport: TransportKind.stdio, options: { execArgv: [`--inspect=${INSPECT_PORT}`] } },
       },
       {
+        // Every language: which of them are completed is the engine's decision, and it gives a reason.
         documentSelector: [
-          { scheme: "file", language: "python" },
-          { scheme: "untitled", language: "python" },
+          { scheme: "file" },
+          { scheme: "untitled" },
+          { scheme: "vscode-vfs" },
+          { scheme: "vsls" },
+          { notebook: "*" },
         ],
         outputChannel: log,
         revealOutputChannelOn: RevealOutputChannelOn.Never,

@@ -3,6 +3,7 @@ import { type ExtensionContext, window } from "vscode";
 import type { EngineStatus } from "../engine/protocol.ts";
 import { Engine } from "./client.ts";
 import { MENU_COMMAND, registerCommands } from "./commands.ts";
+import { followEditor } from "./editorState.ts";
 import { createExplanationView } from "./explanation.ts";
 import { registerAccepted } from "./inlineCompletions.ts";
 import { createSettingsPanel } from "./settingsPanel.ts";
@@ -25,6 +26,7 @@ export function activate(context: ExtensionContext): PrecisApi {
     panel,
     createStatusBar(engine, MENU_COMMAND),
     registerAccepted(engine.client),
+    followEditor(engine.client),
     registerCommands({ engine, panel, explanation, log }),
   );
   void engine.start();

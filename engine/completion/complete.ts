@@ -15,7 +15,8 @@ import { generate } from "./generate.ts";
 import { shapeAt } from "./lines.ts";
 import { postprocess } from "./postprocess.ts";
 import { buildPrompt, type Cursor } from "./prompt.ts";
-import type { RecentCompletions } from "./recentCompletions.ts";
+import type { ReaderCache } from "./readerCache.ts";
+import type { Origin, RecentCompletions } from "./recentCompletions.ts";
 import { ASKED_BY_HAND, type Signals } from "./signals.ts";
 import type { StickyCandidates } from "./stickyCandidates.ts";
 import { surroundingsOf } from "./surroundings.ts";
@@ -30,6 +31,7 @@ export interface CompleteDeps {
   readonly recent?: RecentCompletions;
   /** Absent: every request retrieves anew. */
   readonly sticky?: StickyCandidates;
+  readonly written?: ReaderCache;
   /** Absent: always one line, and the grammar has no say. */
   readonly syntax?: DocumentSyntax;
   readonly weigh?: Weigh;
@@ -72,6 +74,8 @@ export interface CompleteOptions {
   readonly gate?: GatePolicy;
   /** Absent: asked by hand. */
   readonly signals?: Signals;
+  /** How a later answer from memory names this one. */
+  readonly origin?: Origin;
 }
 
 export interface Completion {
@@ -116,14 +120,15 @@ export async function complete(
   const prompt = buildPrompt(cursor, manifest.prompt.budget, (text) => tokenizer.encode(text).length);
   if ("reason" in prompt) return outcome(prompt);
 
-  const typedAlong = deps.recent?.find(cursor, mode);
-  if (typedAlong !== undefined) {
-    trace.note("origin", "typed along the last completion");
-    return outcome({ offer: { text: typedAlong, replaceRight: 0 } });
+  const recalled = deps.recent?.find(cursor, mode);
+  if (recalled !== undefined) {
+    trace.note("origin", recalled.origin);
+    return outcome({ offer: recalled.offer });
   }
 
   const syntax = deps.syntax?.of(cursor.path, cursor.text, signals.languageId);
-  const shape = await trace.time("shape", () => shapeAt(cursor, options.maxLines, syntax));
+  const place = await trace.time("parse", () => syntax?.placeAt(cursor.text, cursor.offset));
+  const shape = shapeAt(cursor, options.maxLines, place);
   const { maxLines } = shape;
   trace.note("lines", `${maxLines}, ${shape.why}`);
 
@@ -132,7 +137,11 @@ export async function complete(
       candidatesFor(cursor, prompt, mode, signals, deps, signal),
     );
     const assembled = await trace.time("assemble", () => assemble(prompt, candidates, mode, deps));
-    const { text: raw, generation } = await trace.time("generate", () => generate(assembled, maxLines, deps, signal));
+    const known = deps.written?.find(prompt, assembled, maxLines);
+    if (known !== undefined) trace.note("origin", "the reader has read the same before");
+    const written = known ?? (await trace.time("generate", () => generate(assembled, maxLines, deps, signal)));
+    if (known === undefined) deps.written?.add(prompt, assembled, maxLines, written);
+    const { text: raw, generation } = written;
     trace.note("raw", raw);
     trace.note("ended", generation.end);
     trace.note("reusedTokens", generation.reusedTokens);
@@ -144,7 +153,7 @@ export async function complete(
     const isCutShort = generation.end === "max-tokens";
     const { stopTokens } = manifest.prompt;
     const { offer, droppedBy, fired } = await trace.time("postprocess", () =>
-      postprocess(raw, surroundingsOf(cursor, { maxLines, isCutShort, stopTokens, syntax })),
+      postprocess(raw, surroundingsOf(cursor, { maxLines, isCutShort, stopTokens, syntax, place })),
     );
     if (fired.length > 0) trace.note("filters", fired.join(", "));
     if (offer === undefined) {
@@ -164,7 +173,7 @@ export async function complete(
     const verdict = await trace.time("weigh", () => weigh(weighed, deps, trace));
     const { hiddenBy } = verdict;
     if (hiddenBy !== undefined) return outcome({ ...facts, verdict, reason: `hidden(${hiddenBy})` });
-    if (offer.replaceRight === 0) deps.recent?.add(cursor, mode, offer.text);
+    deps.recent?.add(cursor, mode, offer, options.origin);
     return outcome({ ...facts, verdict, offer });
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return outcome({ reason: reasonOf(signal) });
@@ -203,6 +212,11 @@ async function weigh(weighed: Weighed, deps: CompleteDeps, trace: Trace): Promis
 function reasonOf(signal: AbortSignal | undefined): NoCompletionReason {
   const reason: unknown = signal?.reason;
   return reason instanceof DOMException && reason.name === "TimeoutError" ? "deadline" : "cancelled";
+}
+
+/** The record of a request that was not computed. */
+export function silent(mode: Mode, reason: NoCompletionReason): Completion {
+  return outcomeOf(mode, new Trace())({ reason });
 }
 
 interface Facts {

@@ -1,5 +1,5 @@
 // One line or several: what the syntax tree says of the cursor's place.
-import type { LiveSyntax } from "../languages/liveSyntax.ts";
+import type { Place } from "../languages/liveSyntax.ts";
 import type { Cursor } from "./prompt.ts";
 
 export interface Shape {
@@ -15,7 +15,7 @@ const OPENS_DOCUMENTATION = /^(?:[rRuU]?"""|'''|\/\*\*?(?!.*\*\/))(?!.*(?:"""|''
  * Several lines where a block has nothing in it yet, after a signature, and in documentation; else one. Most accepted
  * completions are one line, and where several are shown unasked they are what people complain about.
  */
-export function shapeAt(cursor: Cursor, limit: number, syntax: LiveSyntax | undefined): Shape {
+export function shapeAt(cursor: Cursor, limit: number, place: Place | undefined): Shape {
   const { text, offset } = cursor;
   if (limit <= 1) return { maxLines: 1, why: "limit" };
   const lineEnd = text.indexOf("\n", offset);
@@ -24,7 +24,6 @@ export function shapeAt(cursor: Cursor, limit: number, syntax: LiveSyntax | unde
   if (!/^\s*[)\]}]*\s*$/.test(right)) return { maxLines: 1, why: "code-at-right" };
   const before = text.slice(text.lastIndexOf("\n", offset - 1) + 1, offset).trim();
   if (OPENS_DOCUMENTATION.test(before)) return { maxLines: limit, why: "documentation" };
-  const place = syntax?.placeAt(text, offset);
   if (place === undefined) return { maxLines: 1, why: "no-tree" };
   if (place.inside !== undefined && place.isLong) return { maxLines: limit, why: "documentation" };
   if (place.isEmptyBlock) return { maxLines: limit, why: "block-start" };

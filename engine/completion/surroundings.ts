@@ -1,5 +1,5 @@
 // Document and cursor -> what the filters see of them.
-import type { LiveSyntax } from "../languages/liveSyntax.ts";
+import type { LiveSyntax, Place } from "../languages/liveSyntax.ts";
 import { NEARBY_LINES, type Offer, type Surroundings } from "./filters/filter.ts";
 import type { Cursor } from "./prompt.ts";
 
@@ -8,6 +8,8 @@ export interface Circumstances {
   readonly isCutShort: boolean;
   readonly stopTokens: readonly string[];
   readonly syntax?: LiveSyntax | undefined;
+  /** Absent where there is no tree. */
+  readonly place?: Place | undefined;
 }
 
 /** Lines that are looked at to learn how a file is indented. */
@@ -17,7 +19,7 @@ const PROSE = /\.(?:md|markdown|mdx|rst|txt|adoc|tex|org)$/i;
 
 export function surroundingsOf(cursor: Cursor, circumstances: Circumstances): Surroundings {
   const { text, offset } = cursor;
-  const { maxLines, isCutShort, stopTokens, syntax } = circumstances;
+  const { maxLines, isCutShort, stopTokens, syntax, place } = circumstances;
   const above = lastLines(text, offset, SAMPLED_LINES);
   const lineBefore = above.pop() ?? "";
   const [lineAfter = "", ...below] = firstLines(text, offset, NEARBY_LINES + 1);
@@ -30,7 +32,7 @@ export function surroundingsOf(cursor: Cursor, circumstances: Circumstances): Su
     maxLines,
     isCutShort,
     stopTokens,
-    isProse: PROSE.test(cursor.path),
+    isProse: PROSE.test(cursor.path) || place?.inside !== undefined,
     lineBreak: text.includes("\r\n") ? "\r\n" : "\n",
     indentUnit: indentUnitOf([...above, lineBefore, ...below]),
     ...(parsesWith === undefined ? {} : { parsesWith }),

@@ -48,7 +48,7 @@ export interface Place {
   readonly inside: "comment" | "string" | undefined;
   /** That comment or string covers several rows. */
   readonly isLong: boolean;
-  /** Inside a block that holds nothing yet but comments and a string of documentation. */
+  /** Where the first statement of a block begins that holds nothing yet but comments and a string of documentation. */
   readonly isEmptyBlock: boolean;
 }
 
@@ -105,7 +105,7 @@ export function followSyntax(parse: ParseText): LiveSyntax {
     placeAt: (text, offset) => {
       if (settle(text) === undefined) return undefined;
       const supposed = text.slice(0, offset) + PLACEHOLDER + text.slice(offset);
-      return suppose(supposed, (root) => placeOf(root, offset));
+      return suppose(supposed, (root) => placeOf(root, supposed, offset));
     },
     errorsIn: (text) => {
       if (last === undefined) settle(text);
@@ -118,7 +118,7 @@ export function followSyntax(parse: ParseText): LiveSyntax {
   };
 }
 
-function placeOf(root: TreeNode, offset: number): Place {
+function placeOf(root: TreeNode, text: string, offset: number): Place {
   const end = offset + PLACEHOLDER.length;
   let inside: Place["inside"];
   let isLong = false;
@@ -131,16 +131,18 @@ function placeOf(root: TreeNode, offset: number): Place {
       isLong ||= node.endPosition.row > node.startPosition.row;
     }
     if (BODY.test(node.type))
-      return { inside, isLong, isEmptyBlock: inside === undefined && isEmpty(node, offset, end) };
+      return { inside, isLong, isEmptyBlock: inside === undefined && isEmpty(node, text, offset) };
   }
   return { inside, isLong, isEmptyBlock: false };
 }
 
-/** Nothing stands in the block beside the placeholder but comments and one string, its documentation. */
-function isEmpty(block: TreeNode, start: number, end: number): boolean {
-  const others = block.namedChildren.filter(
-    (child) => child !== null && !(child.startIndex <= start && child.endIndex >= end) && !COMMENT.test(child.type),
-  );
+/** Nothing stands in the block but comments, one string, its documentation, and at most the first word of a statement. */
+function isEmpty(block: TreeNode, text: string, offset: number): boolean {
+  const end = offset + PLACEHOLDER.length;
+  const children = block.namedChildren.filter((child) => child !== null && !COMMENT.test(child.type));
+  const own = children.find((child) => child !== null && child.startIndex <= offset && child.endIndex >= end);
+  if (own !== undefined && own !== null && !/^\w*$/.test(text.slice(own.startIndex, offset))) return false;
+  const others = children.filter((child) => child !== own);
   return others.length === 0 || (others.length === 1 && isDocumentation(others[0] ?? null));
 }
 

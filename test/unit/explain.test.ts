@@ -83,6 +83,12 @@ test("every filter has a meaning", () => {
   expect(Object.keys(FILTER_MEANINGS).sort()).toEqual(FILTERS.map(({ name }) => name).sort());
 });
 
+test("silences say what they are about", () => {
+  expect(meaningOf("language-off(markdown)")).toContain("markdown");
+  expect(meaningOf("scheme-not-supported(git)")).toContain("`git:`");
+  expect(meaningOf("after-deletion")).not.toBe("after-deletion.");
+});
+
 test("a reason nobody described still says its name", () => {
   expect(meaningOf("filtered(new-filter)")).toContain("new-filter");
   expect(meaningOf("hidden(new-gate)")).toContain("new-gate");

@@ -14,13 +14,15 @@ const syntaxes = createDocumentSyntax(await loadLanguages());
 function run({ options, sections }: GoldenCase) {
   const { text, offset } = cutCursor(sections["document"] ?? "");
   const path = options["path"] ?? "case.py";
+  const syntax = syntaxes.of(path, text, "");
   const around = surroundingsOf(
     { path, text, offset },
     {
       maxLines: Number(options["lines"] ?? 1),
       isCutShort: options["ended"] === "max-tokens",
       stopTokens: STOP_TOKENS,
-      syntax: syntaxes.of(path, text, ""),
+      syntax,
+      place: syntax?.placeAt(text, offset),
     },
   );
   const { offer, droppedBy, fired } = postprocess(sections["raw"] ?? "", around);

@@ -5,6 +5,7 @@ import { type Filter, NEARBY_LINES, type Offer, type Surroundings, withText } fr
 export const brackets: Filter = {
   name: "brackets",
   apply: (offer, around) => {
+    if (around.isProse) return offer;
     const kept = withoutExcess(offer, around);
     return kept.text.trim() === "" ? undefined : closed(kept, around);
   },

@@ -20,7 +20,7 @@ export interface Surroundings {
   readonly indentUnit: string;
   /** The generation ended at its token budget, so that its last word may be half. */
   readonly isCutShort: boolean;
-  /** Plain text, where sentences are what is wanted. */
+  /** Plain text, a comment or a string, where sentences are wanted and brackets need not balance. */
   readonly isProse: boolean;
   /** Tokens of the pack that end a completion. */
   readonly stopTokens: readonly string[];
