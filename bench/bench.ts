@@ -3,9 +3,11 @@ import type { Command } from "commander";
 import type { Installation } from "../engine/installation.ts";
 import { gateBench } from "./gate.ts";
 import { latency } from "./latency.ts";
+import { memory } from "./memory.ts";
 import { drawPlots } from "./plot.ts";
 import { type Report, textOf } from "./report.ts";
 import { retrievalBench } from "./retrieval.ts";
+import { startup } from "./startup.ts";
 import { typing } from "./typing.ts";
 
 /** A benchmark: its own options on its own subcommand, and a run that answers with tables and plots. */
@@ -16,7 +18,7 @@ export interface Bench {
   readonly run: (options: Readonly<Record<string, unknown>>, installation: Installation) => Promise<Report>;
 }
 
-const BENCHES: readonly Bench[] = [gateBench, latency, retrievalBench, typing];
+const BENCHES: readonly Bench[] = [gateBench, latency, memory, retrievalBench, startup, typing];
 
 export function addBenches(parent: Command, installation: Installation): void {
   for (const bench of BENCHES) {

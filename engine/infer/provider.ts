@@ -8,8 +8,19 @@ export interface Provider {
   readonly native: string | { readonly name: string; readonly [option: string]: string | number | boolean } | undefined;
   /** Where a session can leave its outputs for its next run: only WebGPU's can stay where they were made. */
   readonly outputs: "host" | "device";
-  /** Session options without which the provider refuses. */
-  readonly sessionOptions?: { readonly enableMemPattern?: boolean };
+  /** What its sessions need beyond what all sessions have. */
+  readonly sessionOptions?: SessionTuning;
+}
+
+/** The runtime's own words. */
+export interface SessionTuning {
+  readonly enableMemPattern?: boolean;
+  readonly enableCpuMemArena?: boolean;
+  readonly graphOptimizationLevel?: "disabled" | "basic" | "extended" | "all";
+  /** The graph as it was optimised is written here. */
+  readonly optimizedModelFilePath?: string;
+  /** Entries of the runtime's session configuration, without their `session.`. */
+  readonly configuration?: Readonly<Record<string, string>>;
 }
 
 const NAME = /^[a-z][a-zA-Z0-9]*$/;

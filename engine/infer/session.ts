@@ -87,6 +87,7 @@ function createNative(
   options: SessionOptions,
 ): Promise<ort.InferenceSession> {
   const { keptOnDevice = [], isStrict = false } = options;
+  const { configuration = {}, ...tuning } = provider.sessionOptions ?? {};
   const own = provider.native === undefined ? [] : [provider.native];
   // For some names that it does not know the runtime computes on the CPU and says nothing.
   const known = ort.listSupportedBackends().map(({ name }) => name);
@@ -100,7 +101,7 @@ function createNative(
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
-    ...provider.sessionOptions,
+    ...tuning,
     ...(isKept
       ? {
           preferredOutputLocation: Object.fromEntries(
@@ -112,6 +113,7 @@ function createNative(
       session: {
         // Spinning threads would take a core from the editor between two tokens.
         intra_op: { allow_spinning: "0" },
+        ...configuration,
         ...(isStrict && own.length > 0 ? { disable_cpu_ep_fallback: "1" } : {}),
         ...(typeof source === "string" ? {} : { model_external_initializers_file_folder_path: dirname(source.file) }),
       },
