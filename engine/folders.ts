@@ -116,7 +116,8 @@ export class Folders {
             onProgress(((n + share) * 100) / folders.length, { ...progress, root });
           },
         });
-        held.indexedAt = Date.now();
+        // One that another window writes was only looked at.
+        if (!workspace.isReadOnly) held.indexedAt = Date.now();
         delete held.error;
         reports.push(held.report);
       } catch (error) {
@@ -177,13 +178,14 @@ export class Folders {
  * is read with it, so that no text is stored twice; one that the outer folder leaves out, or reaches by a link only, is not.
  */
 export function coverOf(roots: Iterable<string>, exclude: readonly string[]): Map<string, readonly string[]> {
+  const inOrder = [...new Set(roots)];
   const cover = new Map<string, string[]>();
-  for (const root of [...roots].sort((a, b) => a.length - b.length)) {
+  for (const root of inOrder.toSorted((a, b) => a.length - b.length)) {
     const outer = [...cover.keys()].find((candidate) => isReadWith(candidate, root, exclude));
     if (outer === undefined) cover.set(root, []);
     else cover.get(outer)?.push(root);
   }
-  return cover;
+  return new Map([...cover].sort(([a], [b]) => inOrder.indexOf(a) - inOrder.indexOf(b)));
 }
 
 function isReadWith(outer: string, inner: string, exclude: readonly string[]): boolean {

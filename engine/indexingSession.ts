@@ -11,6 +11,7 @@ import type { Progress } from "./progress.ts";
 import { progressText } from "./progressText.ts";
 import type { IndexingOutcome, IndexingPause } from "./protocol.ts";
 import type { Session } from "./session.ts";
+import { markUsed, removeStaleStores } from "./staleStores.ts";
 
 /** Unsaved text goes into the index after this pause in typing. */
 const BUFFER_PAUSE_MS = 1500;
@@ -190,14 +191,20 @@ export class IndexingSession {
     for (const root of folders.roots) if (!this.#session.cover.has(root)) folders.close(root);
     if (engine === undefined) return;
     const parent = this.#storeParent();
-    for (const root of this.#session.cover.keys())
-      await folders.open(engine, { root, storeDir: storeDirOf(parent, root), settings });
+    for (const root of this.#session.cover.keys()) {
+      const storeDir = storeDirOf(parent, root);
+      await folders.open(engine, { root, storeDir, settings });
+      await markUsed(storeDir);
+    }
+    for (const dir of await removeStaleStores(parent))
+      this.#session.connection.console.info(`removed ${dir}: not opened for long`);
     for (const { workspace } of folders.all) this.#session.log(workspace?.problems ?? []);
     this.#watchWriters();
   }
 
   #storeParent(): string {
-    return this.#session.options.storageDir ?? envPaths("precis", { suffix: "" }).cache;
+    const { storesDir, storageDir } = this.#session.options;
+    return storesDir ?? storageDir ?? envPaths("precis", { suffix: "" }).cache;
   }
 
   /** Which execution provider is the fastest here, found out once, when there is nothing better to do. */

@@ -84,7 +84,7 @@ export interface FolderIndex {
   readonly dbBytes: number;
   readonly skipped: Readonly<Record<string, number>>;
   readonly readOnly: boolean;
-  /** When this window last went through the whole folder, in milliseconds since 1970; null before. */
+  /** When this window last went through the whole folder, in milliseconds since 1970; null before, and where another does. */
   readonly indexedAt: number | null;
   /** Why the last pass over the folder did not end; null when it did. */
   readonly error: string | null;
@@ -161,8 +161,10 @@ export interface Accepted {
 
 /** `initializationOptions` of the LSP handshake; every field optional, so that any LSP client can start the engine. */
 export interface InitializationOptions {
-  /** Folder for this workspace's store; the user's cache folder when absent. */
+  /** Folder for what is kept of this workspace; the user's cache folder when absent. */
   readonly storageDir?: string;
+  /** Folder for the stores, one each for a workspace folder whatever window it is open in; `storageDir` when absent. */
+  readonly storesDir?: string;
   /** Folder that holds the packs; `packs/` beside the engine when absent. */
   readonly packsDir?: string;
 }

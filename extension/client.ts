@@ -189,7 +189,10 @@ export class Engine {
 function initializationOptions(context: ExtensionContext): InitializationOptions {
   // Without a folder there is no storage for the workspace; the store then lies in the extension's own folder.
   const storage = context.storageUri ?? Uri.joinPath(context.globalStorageUri, "noFolder");
-  return { storageDir: storage.fsPath, packsDir: context.asAbsolutePath("packs") };
+  // A second window on a workspace gets a storage folder of its own, and so does a window to which a folder is added; a
+  // workspace folder's store is one in all of them.
+  const stores = Uri.joinPath(context.globalStorageUri, "stores");
+  return { storageDir: storage.fsPath, storesDir: stores.fsPath, packsDir: context.asAbsolutePath("packs") };
 }
 
 /** What the editor shows while there is no engine to ask. */

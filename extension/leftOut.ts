@@ -1,6 +1,6 @@
 // What the index left out, reason by reason, in the panel's words: a title, what to do about it, the setting that decides.
 // No editor here, so that tests can read it.
-import type { SkippedFiles, SkippedPath } from "../engine/protocol.ts";
+import type { FolderIndex, SkippedFiles, SkippedPath } from "../engine/protocol.ts";
 
 export interface LeftOutReason {
   readonly reason: string;
@@ -44,13 +44,31 @@ const WORDS: Readonly<Record<string, Words>> = {
   unsupported: { title: "Other kinds of files" },
 };
 
-/** A reason this version has no words for keeps its own. */
-export function leftOutReasons({ reasons }: SkippedFiles): readonly LeftOutReason[] {
-  return reasons.map(({ reason, meaning, count, files }) => {
-    const { title = capitalised(reason.replaceAll("-", " ")), remedy, setting } = WORDS[reason] ?? {};
-    const sentence = [`${capitalised(meaning)}.`, remedy].filter((part) => part !== undefined).join(" ");
-    return { reason, title, sentence, ...(setting === undefined ? {} : { setting }), count, files };
-  });
+export interface LeftOut {
+  /** How much, or why it is not known. */
+  readonly sum: string;
+  readonly reasons: readonly LeftOutReason[];
+}
+
+/** A reason this version has no words for keeps its own. `folders` say whether this window has looked. */
+export function leftOutOf({ reasons }: SkippedFiles, folders: readonly FolderIndex[]): LeftOut {
+  const total = reasons.reduce((sum, { count }) => sum + count, 0);
+  return { sum: sumText(total, folders), reasons: reasons.map(rowOf) };
+}
+
+function rowOf({ reason, meaning, count, files }: SkippedFiles["reasons"][number]): LeftOutReason {
+  const { title = capitalised(reason.replaceAll("-", " ")), remedy, setting } = WORDS[reason] ?? {};
+  const sentence = [`${capitalised(meaning)}.`, remedy].filter((part) => part !== undefined).join(" ");
+  return { reason, title, sentence, ...(setting === undefined ? {} : { setting }), count, files };
+}
+
+function sumText(total: number, folders: readonly FolderIndex[]): string {
+  if (folders.length === 0) return "No folder is open.";
+  if (folders.every(({ readOnly }) => readOnly)) return "The window that writes this index lists it.";
+  if (folders.every(({ indexedAt }) => indexedAt === null)) return "Known when the folder has been gone through.";
+  if (total === 0) return "Nothing: every file is in the index.";
+  const what = total === 1 ? "file or folder" : "files and folders";
+  return `${total.toLocaleString("en")} ${what}; completions never see what is in them. A folder counts as one.`;
 }
 
 function capitalised(text: string): string {

@@ -1,12 +1,12 @@
 // What the settings panel's page and the extension say to each other. The page is untrusted input like any other: parsed here.
 import type { EngineStatus } from "../engine/protocol.ts";
-import type { LeftOutReason } from "./leftOut.ts";
+import type { LeftOut } from "./leftOut.ts";
 import { isMode, type Mode } from "./mode.ts";
 
 /** Extension → page: everything the page shows. */
 export type PanelUpdate =
   | { readonly type: "state"; readonly state: PanelState }
-  | { readonly type: "leftOut"; readonly reasons: readonly LeftOutReason[] };
+  | { readonly type: "leftOut"; readonly leftOut: LeftOut };
 
 export interface PanelState {
   readonly status: EngineStatus;

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { commands, Disposable, Uri, ViewColumn, type Webview, type WebviewPanel, window, workspace } from "vscode";
 import { SETTINGS_SECTION, SKIPPED, type SkippedFiles } from "../engine/protocol.ts";
 import type { Engine } from "./client.ts";
-import { leftOutReasons } from "./leftOut.ts";
+import { leftOutOf } from "./leftOut.ts";
 import {
   PANEL_COMMANDS,
   type PanelMessage,
@@ -30,12 +30,13 @@ export function createSettingsPanel(extensionUri: Uri, engine: Engine): Settings
   const push = (): void => {
     send({ type: "state", state: panelState(engine) });
     // A pass that has ended may have left out others than the one before.
-    const passes = JSON.stringify(engine.status().index.folders.map(({ root, indexedAt }) => [root, indexedAt]));
+    const { folders } = engine.status().index;
+    const passes = JSON.stringify(folders.map(({ root, indexedAt, readOnly }) => [root, indexedAt, readOnly]));
     if (open === undefined || passes === listed || !engine.isRunning()) return;
     listed = passes;
     void engine.client
       .sendRequest<SkippedFiles>(SKIPPED, null)
-      .then((skipped) => send({ type: "leftOut", reasons: leftOutReasons(skipped) }));
+      .then((skipped) => send({ type: "leftOut", leftOut: leftOutOf(skipped, folders) }));
   };
   const subscriptions = Disposable.from(
     engine.onDidChangeStatus(push),

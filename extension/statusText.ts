@@ -60,7 +60,7 @@ export function megabytes(bytes: number): string {
 export function indexedText(index: EngineStatus["index"], now: Date): string {
   const times = index.folders.map(({ indexedAt }) => indexedAt);
   const oldest = times.includes(null) ? null : Math.min(...times.map((time) => time ?? 0));
-  if (oldest === null || times.length === 0) return "not yet";
+  if (oldest === null || times.length === 0) return index.readOnly ? "by another window" : "not yet";
   const at = new Date(oldest);
   const isToday = at.toDateString() === now.toDateString();
   return isToday

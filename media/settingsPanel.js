@@ -40,7 +40,7 @@
   window.addEventListener("message", (event) => {
     const update = /** @type {import("../extension/panelMessages.ts").PanelUpdate} */ (event.data);
     if (update.type === "state") show(update.state);
-    else showLeftOut(page, update.reasons);
+    else showLeftOut(page, update.leftOut);
   });
   host.postMessage({ type: "ready" });
 

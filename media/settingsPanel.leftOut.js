@@ -3,16 +3,11 @@
 
 /**
  * @param {{post: (message: object) => void, count: (n: number) => string}} page
- * @param {readonly import("../extension/leftOut.ts").LeftOutReason[]} reasons
+ * @param {import("../extension/leftOut.ts").LeftOut} leftOut
  */
-function showLeftOut({ post, count }, reasons) {
-  const sum = /** @type {HTMLElement} */ (document.getElementById("leftOutSum"));
+function showLeftOut({ post, count }, { sum, reasons }) {
+  /** @type {HTMLElement} */ (document.getElementById("leftOutSum")).textContent = sum;
   const list = /** @type {HTMLElement} */ (document.getElementById("leftOutReasons"));
-  const total = reasons.reduce((all, { count: n }) => all + n, 0);
-  sum.textContent =
-    total === 0
-      ? "Nothing: every file of this workspace is in the index."
-      : `${count(total)} ${total === 1 ? "file or folder" : "files and folders"}; completions never see what is in them. A folder counts as one.`;
   const opened = new Set([...list.querySelectorAll("details[open]")].map((row) => /** @type {HTMLElement} */ (row).dataset["reason"]));
   list.replaceChildren(...reasons.map((reason) => reasonRow(reason, opened.has(reason.reason))));
 

@@ -13,6 +13,13 @@ export async function openFile(editor: Editor, file: string, page: Page = editor
   await statusItem(page, "Precis: ready").waitFor({ timeout: STARTED_MS });
 }
 
+/** Opens a `.code-workspace` file in the page. */
+export async function openWorkspaceFile(editor: Editor, file: string): Promise<void> {
+  const { page, server } = editor;
+  await page.goto(`${server.url}/?workspace=${encodeURI(file)}`);
+  await statusItem(page, "Precis: ready").waitFor({ timeout: STARTED_MS });
+}
+
 export async function openInNewWindow(editor: Editor, file: string): Promise<Page> {
   const page = await editor.context.newPage();
   await openFile(editor, file, page);

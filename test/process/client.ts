@@ -52,6 +52,7 @@ export interface TestClientOptions {
   /** Addresses of the window's folders, in place of `workspace`. */
   readonly folders?: readonly string[];
   readonly storageDir: string;
+  readonly storesDir?: string;
   readonly packsDir?: string;
   readonly settings?: Record<string, unknown>;
   readonly command?: readonly string[];
@@ -94,6 +95,7 @@ export async function startClient(options: TestClientOptions): Promise<TestClien
     workspaceFolders: (options.folders ?? [pathToFileURL(options.workspace).href]).map((uri) => ({ uri, name: uri })),
     initializationOptions: {
       storageDir: options.storageDir,
+      ...(options.storesDir === undefined ? {} : { storesDir: options.storesDir }),
       ...(options.packsDir === undefined ? {} : { packsDir: options.packsDir }),
     },
     capabilities: {

@@ -151,17 +151,35 @@ describe("two windows on one folder", () => {
   });
 });
 
+describe("two windows of different workspaces", () => {
+  it("share the store of a folder that is open in both", async () => {
+    const storesDir = join(extra, "stores");
+    const first = await start({ storesDir });
+    await first.status(isReady);
+    const other = { folders: [pathToFileURL(workspace.dir).href, pathToFileURL(extra).href] };
+    const second = await start({ ...other, storesDir, storageDir: join(extra, "storage") });
+    const { index } = await second.status(isReady);
+    expect(index.folders).toMatchObject([
+      { root: workspace.dir, files: 5, readOnly: true, indexedAt: null },
+      { root: extra, readOnly: false },
+    ]);
+    expect(index.folders[1]?.indexedAt).not.toBeNull();
+  });
+});
+
 describe("a pass over the disk", () => {
   it("tells files, rate and time left, and its end", async () => {
-    await writeModules(join(workspace.dir, "many"), 300);
+    await writeModules(join(workspace.dir, "many"), 1200);
     const client = await start();
     await client.status(isReady);
     const told = client.statuses.flatMap(({ indexing }) => indexing ?? []);
     expect(told.length).toBeGreaterThan(1);
     for (const progress of told) {
-      expect(progress).toMatchObject({ root: workspace.dir, filesTotal: 305 });
-      expect(progress.filesDone).toBeLessThanOrEqual(305);
+      expect(progress).toMatchObject({ root: workspace.dir, filesTotal: 1205 });
+      expect(progress.filesDone).toBeLessThanOrEqual(1205);
     }
+    expect(told.some(({ filesPerSecond }) => filesPerSecond > 0)).toBe(true);
+    expect(told.some(({ secondsLeft }) => secondsLeft !== null && secondsLeft > 0)).toBe(true);
     expect(told.map(({ filesDone }) => filesDone)).toEqual(
       told.map(({ filesDone }) => filesDone).sort((a, b) => a - b),
     );

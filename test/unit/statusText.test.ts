@@ -1,7 +1,7 @@
 // The status bar's words for every state.
 import { describe, expect, it } from "vitest";
 import type { EngineStatus } from "../../engine/protocol.ts";
-import { barText, indexText, lastText, spokenText } from "../../extension/statusText.ts";
+import { barText, indexedText, indexText, lastText, spokenText } from "../../extension/statusText.ts";
 
 const READY: EngineStatus = {
   state: "ready",
@@ -31,6 +31,31 @@ describe("the status in words", () => {
       "Precis: error. PACK_MISSING: no pack",
     );
     expect(spokenText({ ...READY, state: "indexing", percent: 5 })).toBe("Precis: indexing 5 %");
+  });
+
+  it("says that indexing is paused, and why", () => {
+    const onBattery: EngineStatus = { ...READY, paused: { reason: "battery", percent: 12 } };
+    expect(barText(onBattery)).toBe("$(debug-pause) Precis: ready, indexing paused");
+    expect(spokenText(onBattery)).toBe(
+      "Precis: ready, indexing paused. Indexing waits for mains power: the battery is at 12 %",
+    );
+    expect(spokenText({ ...READY, paused: { reason: "cancelled" } })).toContain("was cancelled");
+    expect(barText({ ...onBattery, state: "off" })).toBe("$(circle-slash) Precis: off");
+  });
+
+  it("tells when the workspace was last gone through", () => {
+    const folder = { root: "/a", inner: [], files: 1, chunks: 1, nodes: 3, dbBytes: 1, skipped: {}, error: null };
+    const at = (...times: (number | null)[]) => ({
+      ...READY.index,
+      folders: times.map((indexedAt) => ({ ...folder, readOnly: false, indexedAt })),
+    });
+    const now = new Date(2026, 10, 21, 13, 30);
+    expect(indexedText(at(), now)).toBe("not yet");
+    expect(indexedText(at(now.getTime(), null), now)).toBe("not yet");
+    expect(indexedText(at(now.getTime(), new Date(2026, 10, 21, 9, 5).getTime()), now)).toBe("09:05");
+    expect(indexedText(at(new Date(2026, 10, 20, 9, 5).getTime()), now)).toBe("November 20, 2026");
+    expect(indexedText({ ...at(null), readOnly: true }, now)).toBe("by another window");
+    expect(indexText(at(1, 2))).toBe("1 file in 2 folders, 1,234 chunks, 1.2 MB");
   });
 
   it("tells the last completion's time, mode and reason", () => {
