@@ -23,6 +23,10 @@ interface Options {
   readonly provider: readonly string[];
   /** A name in `PEERS`. */
   readonly peer?: string;
+  /** Nothing but the comparison with the peer. */
+  readonly peerOnly?: boolean;
+  /** Lengths of the comparison with the peer. */
+  readonly prompts: readonly number[];
 }
 
 /** Positions each mode reads. In the paper 500 tokens of retrieved text become 10 pseudo-tokens. */
@@ -40,7 +44,7 @@ const PAPER: readonly Row[] = [
   { full: 1500, compressed: 1010, pseudoTokens: 10, paper: 0.62 },
 ];
 
-/** Prompts of the comparison with other programs. */
+/** Prompts of the comparison with other programs, and how much lies before the tokens that are decoded. */
 const PEER_PROMPTS = [512, 1010, 2010] as const;
 const PEER_PAST = 1010;
 
@@ -62,7 +66,15 @@ export const latency: Bench = {
       )
       .addOption(new Option("--repeats <n>", "interleaved repeats").argParser(Number).default(5))
       .addOption(new Option("--new-tokens <n>", "tokens generated behind each prompt").argParser(Number).default(16))
-      .addOption(new Option("--peer <program>", "the same shapes through another program").choices(Object.keys(PEERS))),
+      .addOption(new Option("--peer <program>", "the same shapes through another program").choices(Object.keys(PEERS)))
+      .option("--peer-only", "leave out what the comparison with the peer does not need")
+      .addOption(
+        new Option("--prompts <n...>", "prompts of the comparison with the peer")
+          .argParser((text: string, before: readonly number[] | undefined) =>
+            before === undefined || before === PEER_PROMPTS ? [Number(text)] : [...before, Number(text)],
+          )
+          .default(PEER_PROMPTS),
+      ),
   run: (options, installation) => run(options as unknown as Options, installation),
 };
 
@@ -87,7 +99,7 @@ async function run(options: Options, installation: Installation): Promise<Report
       const { runtime } = await openRuntime(options.provider, options.threads);
       const { reader } = await openReader(files, runtime);
       closers.push(reader.close);
-      for (const { positions, pseudoTokens } of promptsOf(rows, options.peer !== undefined)) {
+      for (const { positions, pseudoTokens } of promptsOf(rows, options.peer === undefined ? [] : options.prompts)) {
         const ask = (repeat: number) => askReader(reader, files, positions, pseudoTokens, options.newTokens, repeat);
         lanes.push({ key: keyOf(name, positions), ask, samples: [] });
       }
@@ -95,7 +107,7 @@ async function run(options: Options, installation: Installation): Promise<Report
     const peers = await openPeers(options);
     for (const peer of peers) {
       closers.push(() => peer.close());
-      for (const positions of PEER_PROMPTS) {
+      for (const positions of options.prompts) {
         const ask = async () => ({
           ttftMs: await peer.prefill(positions),
           tpotMs: positions === PEER_PAST ? await peer.decode(positions, options.newTokens) : Number.NaN,
@@ -110,12 +122,14 @@ async function run(options: Options, installation: Installation): Promise<Report
         `${options.newTokens} new tokens; provider ${options.provider.join(", ")}`,
       ...(options.shape === undefined ? [] : [`shape ${options.shape}, random weights, seed 1`]),
     ];
-    const tables = targets.map(({ name, rows }) => modesTable(name, rows, found, notes));
+    const withModes = targets.filter(({ rows }) => rows.length > 0);
+    const tables = withModes.map(({ name, rows }) => modesTable(name, rows, found, notes));
     if (peers.length > 0)
       tables.push(
         peersTable(
           targets.map(({ name }) => name),
           peers,
+          options.prompts,
           found,
           notes,
         ),
@@ -123,7 +137,7 @@ async function run(options: Options, installation: Installation): Promise<Report
     return report(
       "latency",
       tables,
-      targets.map(({ name, rows }) => plotOf(name, rows, found)),
+      withModes.map(({ name, rows }) => plotOf(name, rows, found)),
     );
   } finally {
     for (const close of closers) await close();
@@ -143,7 +157,7 @@ async function targetsOf(options: Options, installation: Installation): Promise<
       options.format.map(async (format) => ({
         name: `${shape} ${format}`,
         files: await randomReader(shape, format),
-        rows: PAPER,
+        rows: options.peerOnly === true ? [] : PAPER,
       })),
     );
   }
@@ -155,13 +169,13 @@ async function targetsOf(options: Options, installation: Installation): Promise<
 }
 
 /** Every prompt that the tables need, each once. */
-function promptsOf(rows: readonly Row[], withPeers: boolean): { positions: number; pseudoTokens: number }[] {
+function promptsOf(rows: readonly Row[], lengths: readonly number[]): { positions: number; pseudoTokens: number }[] {
   const prompts = rows.flatMap(({ full, compressed, pseudoTokens }) => [
     { positions: full, pseudoTokens: 0 },
     { positions: compressed, pseudoTokens },
     { positions: compressed - pseudoTokens, pseudoTokens: 0 },
   ]);
-  if (withPeers) prompts.push(...PEER_PROMPTS.map((positions) => ({ positions, pseudoTokens: 0 })));
+  prompts.push(...lengths.map((positions) => ({ positions, pseudoTokens: 0 })));
   const byLength = new Map(prompts.map((prompt) => [prompt.positions, prompt]));
   return [...byLength.values()];
 }
@@ -270,6 +284,7 @@ function modesTable(name: string, rows: readonly Row[], found: ReadonlyMap<strin
 function peersTable(
   ours: readonly string[],
   peers: readonly Peer[],
+  prompts: readonly number[],
   found: ReadonlyMap<string, Sample>,
   notes: string[],
 ): Table {
@@ -281,13 +296,13 @@ function peersTable(
     title: "beside other programs",
     columns: [
       "program",
-      ...PEER_PROMPTS.flatMap((positions) => [`prefill ${positions} ms`, "times as fast"]),
+      ...prompts.flatMap((positions) => [`prefill ${positions} ms`, "times as fast"]),
       `token at ${PEER_PAST} ms`,
       "times as fast",
     ],
     rows: names.map((name) => [
       name,
-      ...PEER_PROMPTS.flatMap((positions) => [
+      ...prompts.flatMap((positions) => [
         ttft(name, positions),
         best((peer) => ttft(peer, positions)) / ttft(name, positions),
       ]),
