@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import type { Installation } from "../engine/installation.ts";
 import { gateBench } from "./gate.ts";
+import { indexBench } from "./index.ts";
 import { latency } from "./latency.ts";
 import { memory } from "./memory.ts";
 import { drawPlots } from "./plot.ts";
@@ -15,10 +16,11 @@ export interface Bench {
   readonly name: string;
   readonly description: string;
   readonly addOptions: (command: Command) => Command;
+  /** `options.args` are the subcommand's arguments. */
   readonly run: (options: Readonly<Record<string, unknown>>, installation: Installation) => Promise<Report>;
 }
 
-const BENCHES: readonly Bench[] = [gateBench, latency, memory, retrievalBench, startup, typing];
+const BENCHES: readonly Bench[] = [gateBench, indexBench, latency, memory, retrievalBench, startup, typing];
 
 export function addBenches(parent: Command, installation: Installation): void {
   for (const bench of BENCHES) {
@@ -26,8 +28,10 @@ export function addBenches(parent: Command, installation: Installation): void {
       .addOptions(parent.command(bench.name).description(bench.description))
       .option("--json", "print JSON on stdout")
       .option("--plot <file>", "draw the plots into an SVG file")
-      .action(async (options: { json?: boolean; plot?: string }) => {
-        const result = await bench.run({ ...options }, installation);
+      .action(async (...given: unknown[]) => {
+        const command = given.at(-1) as Command;
+        const options: { json?: boolean; plot?: string } = command.opts();
+        const result = await bench.run({ ...options, args: command.args }, installation);
         if (options.plot !== undefined) await drawPlots(result.plots, options.plot);
         process.stdout.write(`${options.json ? JSON.stringify(result) : textOf(result)}\n`);
       });

@@ -28,7 +28,13 @@ export interface ChunkRequest {
 export type ChunkReply =
   | { readonly kind: "ready"; readonly extensions: readonly string[] }
   | { readonly kind: "failed"; readonly detail: string }
-  | { readonly kind: "chunks"; readonly id: number; readonly chunks: Chunk[]; readonly problems: Problem[] };
+  | {
+      readonly kind: "chunks";
+      readonly id: number;
+      readonly chunks: Chunk[];
+      readonly problems: Problem[];
+      readonly ms: number;
+    };
 
 async function serve(data: ChunkWorkerOptions, reply: (message: ChunkReply) => void): Promise<void> {
   try {
@@ -36,6 +42,7 @@ async function serve(data: ChunkWorkerOptions, reply: (message: ChunkReply) => v
     const languages = await loadLanguages(data.languages);
     const countTokens = await loadTokenCounter(data.tokenizerFile, tokenizer);
     parentPort?.on("message", ({ id, path, text, isParsed }: ChunkRequest) => {
+      const startedAt = performance.now();
       const watch = new ParserWatch(isParsed);
       const named = (name: string) => watch.over(languages.all.find((language) => language.name === name));
       const { chunks, problems } = isNotebook(path)
@@ -44,7 +51,8 @@ async function serve(data: ChunkWorkerOptions, reply: (message: ChunkReply) => v
       // The parser's memory can no longer be trusted: this thread ends, and another takes the file without parsing.
       const { trap } = watch;
       if (trap !== undefined) throw trap;
-      reply({ kind: "chunks", id, chunks, problems: problems.map((problem) => ({ ...problem, path })) });
+      const ms = performance.now() - startedAt;
+      reply({ kind: "chunks", id, chunks, problems: problems.map((problem) => ({ ...problem, path })), ms });
     });
     reply({ kind: "ready", extensions: [...languages.all.flatMap((language) => language.extensions), ".ipynb"] });
   } catch (error) {

@@ -23,6 +23,8 @@ export interface ChunkerOptions {
 export interface Chunked {
   readonly chunks: readonly Chunk[];
   readonly problems: readonly Problem[];
+  /** Milliseconds of the worker's thread, the wait for it left out. */
+  readonly ms?: number;
 }
 
 export interface Chunker {
@@ -79,7 +81,8 @@ class ChunkerClient implements Chunker {
           lastError = message.detail;
           void worker.terminate();
         } else {
-          this.#finish(message.id, { chunks: message.chunks, problems: message.problems });
+          const { id, chunks, problems, ms } = message;
+          this.#finish(id, { chunks, problems, ms });
         }
       });
       worker.on("error", (error) => {

@@ -32,6 +32,8 @@ export interface Statement {
   run(...parameters: unknown[]): { changes: number; lastInsertRowid: number | bigint };
   get(...parameters: unknown[]): unknown;
   all(...parameters: unknown[]): unknown[];
+  /** Row by row, for more than should be held at once. */
+  iterate(...parameters: unknown[]): Iterable<unknown>;
 }
 
 /** A level as it is stored: higher in the tree, higher the number. */

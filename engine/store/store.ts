@@ -7,6 +7,7 @@ import Database from "better-sqlite3";
 import * as sqliteVec from "sqlite-vec";
 import type { Level, Node, Vector } from "../domain.ts";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
+import { checkStore, type StoreCheck } from "./check.ts";
 import { Postings } from "./postings.ts";
 import { StorePrecision } from "./precision.ts";
 import { PseudoTokenTable } from "./pseudoTokens.ts";
@@ -192,6 +193,11 @@ export class Store {
   /** Directories whose node does not agree with their children, deepest first. */
   staleFolders(): string[] {
     return guard(() => this.#reads.staleFolders());
+  }
+
+  /** Reads everything there is: for tests, benchmarks and doubts. */
+  check(): StoreCheck {
+    return guard(() => checkStore(this.#db));
   }
 
   stats(): StoreStats {
