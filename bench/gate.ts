@@ -23,7 +23,7 @@ import {
 } from "./gateFit.ts";
 import { coveragePlot, reliabilityPlot } from "./gatePlots.ts";
 import { type Cell, type Report, report, type Table } from "./report.ts";
-import { type Collecting, keepRows, readRows, rowsOfFolders, rowsOfTasks, type WeighedRow } from "./weighedRows.ts";
+import { type Collecting, keepRow, readRows, rowsOfFolders, rowsOfTasks, type WeighedRow } from "./weighedRows.ts";
 
 interface GateOptions {
   readonly fit?: string;
@@ -45,7 +45,7 @@ interface GateOptions {
 const FIT_MODES: readonly Mode[] = ["full", "compressed", "full", "none", "full"];
 
 const SYMBOL_FEATURES = ["unresolved", "unknownAttributes", "notInFile", "wrongCalls"];
-const RECALLS = [0.9, 0.7, 0.5];
+const RECALLS = [1, 0.95, 0.9, 0.7, 0.5];
 const BINS = 8;
 
 export const gateBench: Bench = {
@@ -98,7 +98,7 @@ async function runGate(options: GateOptions, installation: Installation): Promis
 async function rowsToFit(options: GateOptions, how: Omit<Collecting, "keep">): Promise<WeighedRow[]> {
   if (options.fit === undefined) return options.fitRows === undefined ? [] : readRows(options.fitRows);
   const { fitRows } = options;
-  const keep = (rows: readonly WeighedRow[]) => keepRows(fitRows, rows);
+  const keep = (row: WeighedRow) => keepRow(fitRows, row);
   return rowsOfFolders(options.fit, Number(options.n), FIT_MODES, Number(options.seed), { ...how, keep });
 }
 
@@ -108,7 +108,7 @@ async function rowsToMeasure(options: GateOptions, how: Omit<Collecting, "keep">
   if (repos === undefined) throw new EngineError("USAGE", "--tasks wants --repos");
   const ofOrigin = (await readTasks(tasks)).filter((task) => task.origin?.startsWith(origin));
   const drawn = drawTasks(ofOrigin, Number(limit), Number(seed));
-  const keep = (rows: readonly WeighedRow[]) => keepRows(taskRows, rows);
+  const keep = (row: WeighedRow) => keepRow(taskRows, row);
   return rowsOfTasks(drawn, repos, options.mode, Number(seed), { ...how, keep });
 }
 
@@ -195,7 +195,7 @@ function symbolTable(
   const rows = sets.flatMap(([name, each]) =>
     RECALLS.map((recall): Cell[] => {
       const a = atRecall(judge(model, each), recall);
-      const b = atRecall(judge(without, each), recall);
+      const b = atRecall(judge(without, each, false), recall);
       return [
         name,
         percent(recall),
@@ -207,7 +207,7 @@ function symbolTable(
     }),
   );
   return {
-    title: "Symbol check: precision at equal recall, gate fitted without and with it",
+    title: "Symbol check: precision at equal recall, without it (neither rule nor features) and with it",
     columns: ["offers", "recall ≥ %", "without: right %", "with: right %", "without: shown %", "with: shown %"],
     rows,
   };
@@ -216,15 +216,19 @@ function symbolTable(
 /** What the check says by itself. */
 function symbolCounts(sets: readonly (readonly [string, readonly WeighedRow[]])[]): Table {
   const rows = sets.flatMap(([name, each]) =>
-    SYMBOL_FEATURES.map((feature): Cell[] => {
-      const flagged = each.filter((row) => (row.features[feature] ?? 0) > 0);
-      const right = flagged.filter(isRight).length;
-      return [name, feature, each.length, flagged.length, right, percent(right / Math.max(1, flagged.length))];
+    [...SYMBOL_FEATURES.map((feature) => [feature]), SYMBOL_FEATURES].map((findings): Cell[] => {
+      const isFlagged = (row: WeighedRow) => findings.some((finding) => (row.features[finding] ?? 0) > 0);
+      const flagged = each.filter(isFlagged);
+      const rest = each.filter((row) => !isFlagged(row));
+      const right = (rows: readonly WeighedRow[]) => rows.filter(isRight).length;
+      const share = (rows: readonly WeighedRow[]) => percent(right(rows) / Math.max(1, rows.length));
+      const title = findings.length === 1 ? (findings[0] ?? "") : "any";
+      return [name, title, each.length, flagged.length, right(flagged), share(flagged), share(each), share(rest)];
     }),
   );
   return {
-    title: "Symbol check: offers with a finding, and how many of them were right all the same",
-    columns: ["offers", "finding", "n", "found in", "right", "right %"],
+    title: "Symbol check: offers with a finding, how many of them were right all the same, and all offers without them",
+    columns: ["offers", "finding", "n", "found in", "right", "right %", "right % of all", "right % of the rest"],
     rows,
   };
 }

@@ -30,8 +30,8 @@ export interface Collecting {
   readonly settings: Settings;
   readonly storeParent: string;
   readonly say: (line: string) => void;
-  /** Called with each repository's rows, so that a run that is ended has not been for nothing. */
-  readonly keep: (rows: readonly WeighedRow[]) => Promise<void>;
+  /** Called with each row, so that a run that is ended has not been for nothing. */
+  readonly keep: (row: WeighedRow) => Promise<void>;
 }
 
 /** Places drawn from the Python files of every folder directly under `dir`, in turn one of `modes` each. */
@@ -52,10 +52,11 @@ export async function rowsOfFolders(
     const positions = await drawPositions(root, paths, Math.round((n * paths.length) / total), seed);
     await inWorkspace(root, how, async (workspace) => {
       for (const [at, position] of positions.entries()) {
-        rows.push(await ask(workspace, repo, position, modes[at % modes.length] ?? "full"));
+        const row = await ask(workspace, repo, position, modes[at % modes.length] ?? "full", how.settings);
+        rows.push(row);
+        await how.keep(row);
       }
     });
-    await how.keep(rows.filter((row) => row.repo === repo));
     how.say(`${repo}: ${rows.length} of about ${n}`);
   }
   return rows;
@@ -81,21 +82,31 @@ export async function rowsOfTasks(
           const column = columnIn(target, indentation, random);
           const whole = positionAt(path, text, line, 0, true);
           await workspace.update({ changed: [{ path, text: whole.text }], removed: [] });
-          rows.push(await ask(workspace, repo, whole, mode));
-          rows.push(await ask(workspace, repo, positionAt(path, text, line, column, false), mode));
+          // The inner place first: behind the whole line its rest would be answered from memory, unweighed.
+          for (const position of [positionAt(path, text, line, column, false), whole]) {
+            const row = await ask(workspace, repo, position, mode, how.settings);
+            rows.push(row);
+            await how.keep(row);
+          }
         }
         await workspace.update({ changed: [{ path, text }], removed: [] });
       }
     });
-    await how.keep(rows.filter((row) => row.repo === repo));
     how.say(`${repo}: ${rows.length} of ${2 * tasks.length}`);
   }
   return rows;
 }
 
-async function ask(workspace: Workspace, repo: string, position: Position, mode: Mode): Promise<WeighedRow> {
+async function ask(
+  workspace: Workspace,
+  repo: string,
+  position: Position,
+  mode: Mode,
+  settings: Settings,
+): Promise<WeighedRow> {
   const { path, text, offset, truth, isLineStart } = position;
-  const completion = await workspace.complete({ path, text, offset }, { mode, maxLines: 1 });
+  const maxLines = settings["completion.maxLines"];
+  const completion = await workspace.complete({ path, text, offset }, { mode, maxLines });
   const isOffered = completion.reason === undefined;
   return {
     repo,
@@ -142,6 +153,6 @@ export async function readRows(file: string): Promise<WeighedRow[]> {
     .map((line) => JSON.parse(line) as WeighedRow);
 }
 
-export async function keepRows(file: string | undefined, rows: readonly WeighedRow[]): Promise<void> {
-  if (file !== undefined) await appendFile(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(""));
+export async function keepRow(file: string | undefined, row: WeighedRow): Promise<void> {
+  if (file !== undefined) await appendFile(file, `${JSON.stringify(row)}\n`);
 }

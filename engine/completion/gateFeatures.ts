@@ -88,28 +88,48 @@ function isInString(left: string): boolean {
   return open !== "";
 }
 
-/** Whether what is offered stands in the file or in what was retrieved. */
+/** Whether what is offered stands in the file or in what was retrieved, by names, as a line's rest, and as a whole line. */
 function originOf({ candidates, offer, cursor, mode, prompt }: Weighed): GateFeatures {
   const wanted = identifiersOf(offer.text);
   const near = new Set([...identifiersOf(prompt.prefix), ...identifiersOf(prompt.suffix)]);
-  const inCandidates =
-    mode === "full" ? new Set(candidates.flatMap(({ node }) => identifiersOf(node.text))) : undefined;
-  const share = (known: ReadonlySet<string> | undefined) =>
-    wanted.length === 0 || known === undefined ? 0 : wanted.filter((word) => known.has(word)).length / wanted.length;
-  const line = offer.text.trim().split("\n", 1)[0] ?? "";
+  const retrieved = candidates.map(({ node }) => node.text).filter((text) => text !== "");
+  const share = (known: ReadonlySet<string>) =>
+    wanted.length === 0 ? 0 : wanted.filter((word) => known.has(word)).length / wanted.length;
+  const rest = offer.text.trim().split("\n", 1)[0] ?? "";
+  const whole = wholeLine(cursor, offer.text);
+  const isWholeLine = rest === whole;
+  const stands = (line: string, texts: readonly string[]) =>
+    Number(line.length >= LEAST_LINE && texts.some((text) => text.includes(line)));
   return {
     hasNames: Number(wanted.length > 0),
     nearNames: share(near),
-    retrievedNames: share(inCandidates),
-    lineElsewhere: Number(line.length > 8 && cursor.text.includes(line)),
-    lineRetrieved: Number(
-      line.length > 8 && mode === "full" && candidates.some(({ node }) => node.text.includes(line)),
-    ),
+    retrievedNames: share(new Set(retrieved.flatMap(identifiersOf))),
+    restElsewhere: stands(rest, [cursor.text]),
+    restRetrieved: stands(rest, retrieved),
+    lineElsewhere: stands(whole, [cursor.text]),
+    lineRetrieved: stands(whole, retrieved),
+    // A line begun and found again as a whole, in several places: what its writer is repeating.
+    copies:
+      Number(!isWholeLine) * Math.log1p([cursor.text, ...retrieved].reduce((n, text) => n + countOf(whole, text), 0)),
     candidates: Math.log1p(candidates.length),
     bestScore: candidates[0]?.score ?? 0,
     compressed: Number(mode === "compressed"),
     alone: Number(mode === "none"),
   };
+}
+
+/** Shorter lines stand everywhere. */
+const LEAST_LINE = 8;
+
+/** How often a line stands in a text; 0 for a short one. */
+function countOf(line: string, text: string): number {
+  return line.length < LEAST_LINE ? 0 : text.split(line).length - 1;
+}
+
+/** The cursor's line as it would be. */
+function wholeLine({ text, offset }: Weighed["cursor"], offered: string): string {
+  const left = text.slice(text.lastIndexOf("\n", offset - 1) + 1, offset);
+  return `${left}${offered.split("\n", 1)[0] ?? ""}`.trim();
 }
 
 function symbolsOf(symbols: SymbolReport): GateFeatures {
