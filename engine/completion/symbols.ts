@@ -38,8 +38,9 @@ export const NOTHING_CHECKED: SymbolReport = {
   isCertain: false,
 };
 
-/** A document longer than this is parsed from the last line without indentation before the cursor's neighbourhood. */
-const PARSE_CHARS = 40_000;
+/** So much of the document is parsed, a few milliseconds' worth; it begins at a line without indentation. */
+const PARSED_BEFORE = 12_000;
+const PARSED_AFTER = 2_000;
 
 /** Definitions read for one name; more than one signature among them and nothing is concluded. */
 const DEFINITIONS_READ = 8;
@@ -101,14 +102,14 @@ function placed(cursor: Cursor, offer: Offer): Placed {
   const before = cursor.text.slice(0, cursor.offset);
   const after = cursor.text.slice(cursor.offset + offer.replaceRight);
   let from = 0;
-  if (before.length > PARSE_CHARS / 2) {
+  if (before.length > PARSED_BEFORE) {
     // A line that begins in the first column begins a statement, so what stands before it matters little to the parse.
-    const unindented = before.slice(-PARSE_CHARS / 2).search(/\n(?=[\p{L}@_])/u);
-    from = before.length - PARSE_CHARS / 2 + (unindented === -1 ? 0 : unindented + 1);
+    const unindented = before.slice(-PARSED_BEFORE).search(/\n(?=[\p{L}@_])/u);
+    from = before.length - PARSED_BEFORE + (unindented === -1 ? 0 : unindented + 1);
   }
   const head = before.slice(from);
   return {
-    text: head + offer.text + after.slice(0, PARSE_CHARS / 2),
+    text: head + offer.text + after.slice(0, PARSED_AFTER),
     start: head.length,
     end: head.length + offer.text.length,
   };
