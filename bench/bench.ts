@@ -6,6 +6,7 @@ import { indexBench } from "./index.ts";
 import { latency } from "./latency.ts";
 import { memory } from "./memory.ts";
 import { drawPlots } from "./plot.ts";
+import { replayBench } from "./replay.ts";
 import { type Report, textOf } from "./report.ts";
 import { retrievalBench } from "./retrieval.ts";
 import { startup } from "./startup.ts";
@@ -20,7 +21,16 @@ export interface Bench {
   readonly run: (options: Readonly<Record<string, unknown>>, installation: Installation) => Promise<Report>;
 }
 
-const BENCHES: readonly Bench[] = [gateBench, indexBench, latency, memory, retrievalBench, startup, typing];
+const BENCHES: readonly Bench[] = [
+  gateBench,
+  indexBench,
+  latency,
+  memory,
+  replayBench,
+  retrievalBench,
+  startup,
+  typing,
+];
 
 export function addBenches(parent: Command, installation: Installation): void {
   for (const bench of BENCHES) {
