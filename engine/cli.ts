@@ -70,6 +70,7 @@ function buildProgram(): Command {
     .option("--seed <n>", "seed of the draw for --limit", wholeNumber, 0)
     .option("--retrievers <list>", "retrievers, separated by commas, in place of the setting's default", nameList)
     .option("--origin <prefix>", "only tasks whose origin starts so, such as made or published")
+    .option("--check-parse", "count how often what is offered leaves a document parseable that was so")
     .option("--out <file>", "one JSON row a task and mode")
     .addOption(store())
     .addOption(pack())

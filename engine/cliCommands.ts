@@ -12,6 +12,7 @@ import { drawTasks, type EvalReport, evaluate, readTasks } from "./evaluate.ts";
 import { explain } from "./explain.ts";
 import type { IndexProgress, IndexReport } from "./indexing/indexer.ts";
 import { type Installation, storeDirOf } from "./installation.ts";
+import { createParseCheck } from "./parseCheck.ts";
 import { progressText } from "./progressText.ts";
 import { watch } from "./watch.ts";
 
@@ -238,6 +239,7 @@ interface EvalOptions extends StoreAndPack {
   readonly seed: number;
   readonly retrievers?: string[];
   readonly origin?: string;
+  readonly checkParse?: boolean;
   readonly out?: string;
 }
 
@@ -249,6 +251,7 @@ export async function evalCommand(installation: Installation, tasksFile: string,
   const tasks = drawTasks(matching, limit, options.seed);
   if (tasks.length === 0) throw new EngineError("TASKS_INVALID", `${tasksFile} has no task to run`);
   const out = options.out === undefined ? undefined : createWriteStream(options.out);
+  const checkParse = options.checkParse ? await createParseCheck() : undefined;
   const report = await withEngine(installation, options.pack, (engine, settings) => {
     const retrievers = options.retrievers ?? settings["retrieval.retrievers"];
     say(`${settingOf(engine, tasks.length)}, ${retrievers.join("+")}`);
@@ -257,6 +260,7 @@ export async function evalCommand(installation: Installation, tasksFile: string,
       modes: options.modes,
       storeParent: storeParent(options.store),
       settings: { ...settings, "retrieval.retrievers": retrievers },
+      ...(checkParse === undefined ? {} : { checkParse }),
       onRow: (row) => out?.write(`${JSON.stringify(row)}\n`),
       onProgress: (done, total) => {
         if (done % 50 === 0) say(`${done} / ${total} tasks`);
@@ -278,14 +282,37 @@ function settingOf(engine: Engine, n: number): string {
 }
 
 function tableOf(report: EvalReport): string {
-  const rows = Object.entries(report.modes).map(
-    ([mode, s]) =>
-      `${mode.padEnd(12)}${String(s.n).padStart(6)}${s.em.toFixed(2).padStart(9)}${s.es.toFixed(2).padStart(9)}${s.ttftP50Ms.toFixed(0).padStart(11)}${s.ttftP95Ms.toFixed(0).padStart(11)}${s.totalP50Ms.toFixed(0).padStart(12)}${s.promptTokensMean.toFixed(0).padStart(9)}`,
+  const columns = [
+    "EM %",
+    "ES %",
+    "offered %",
+    "EM written",
+    "ES written",
+    "TTFT p50",
+    "TTFT p95",
+    "total p50",
+    "prompt",
+  ];
+  const line = (name: string, cells: readonly string[]) =>
+    name.padEnd(12) + cells.map((cell) => cell.padStart(11)).join("");
+  const rows = Object.entries(report.modes).map(([mode, s]) =>
+    line(mode, [
+      ...[s.em, s.es, s.offered, s.written.em, s.written.es].map((it) => it.toFixed(2)),
+      ...[s.ttftP50Ms, s.ttftP95Ms, s.totalP50Ms, s.promptTokensMean].map((it) => it.toFixed(0)),
+    ]),
   );
   const pairs = Object.entries(report.paired).map(
     ([name, d]) =>
-      `${name.padEnd(18)} EM ${d.em >= 0 ? "+" : ""}${d.em.toFixed(2)} (p ${d.emP.toFixed(4)}), ES ${d.es >= 0 ? "+" : ""}${d.es.toFixed(2)} (p ${d.esP.toFixed(4)}), TTFT × ${d.ttftRatio.toFixed(2)}`,
+      `${name.padEnd(18)} EM ${signed(d.em)} (p ${d.emP.toFixed(4)}), ES ${signed(d.es)} (p ${d.esP.toFixed(4)}), TTFT × ${d.ttftRatio.toFixed(2)}`,
   );
-  const head = `${"mode".padEnd(12)}${"n".padStart(6)}${"EM %".padStart(9)}${"ES %".padStart(9)}${"TTFT p50".padStart(11)}${"TTFT p95".padStart(11)}${"total p50".padStart(12)}${"prompt".padStart(9)}`;
-  return [head, ...rows, "", ...pairs].join("\n");
+  const parses = Object.entries(report.modes).flatMap(([mode, { parse }]) =>
+    parse === undefined
+      ? []
+      : `${mode.padEnd(12)}parses with what is offered ${parse.kept.toFixed(2)} % of ${parse.offered}, with what was written ${parse.keptRaw.toFixed(2)} % of ${parse.written}`,
+  );
+  return [line("mode", columns), ...rows, "", ...pairs, ...(parses.length === 0 ? [] : ["", ...parses])].join("\n");
+}
+
+function signed(value: number): string {
+  return (value >= 0 ? "+" : "") + value.toFixed(2);
 }

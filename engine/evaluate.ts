@@ -7,6 +7,7 @@ import { MODES, type Mode } from "./domain.ts";
 import type { Engine, Workspace } from "./engine.ts";
 import { EngineError, messageOf } from "./errors.ts";
 import { storeDirOf } from "./installation.ts";
+import { type ParseCheck, type ParseScore, type Parses, scoreParses } from "./parseCheck.ts";
 
 export interface Task {
   readonly task_id: string;
@@ -32,6 +33,12 @@ export interface TaskRow {
   readonly pseudoTokens: number;
   readonly ttftMs: number;
   readonly totalMs: number;
+  /** What the reader wrote, before any filter, and how it ended. */
+  readonly raw: string;
+  readonly ended: string;
+  /** What was offered, as accepting would insert it. */
+  readonly text: string;
+  readonly parses?: Parses;
 }
 
 export interface ModeScore {
@@ -43,6 +50,12 @@ export interface ModeScore {
   readonly ttftP95Ms: number;
   readonly totalP50Ms: number;
   readonly promptTokensMean: number;
+  /** Percent of the tasks for which something was offered; what is held back counts as wrong in `em` and `es`. */
+  readonly offered: number;
+  /** The same two scores, in percent, of what the reader wrote, before any filter. */
+  readonly written: { readonly em: number; readonly es: number };
+  /** Only where parses were checked. */
+  readonly parse?: ParseScore;
 }
 
 export interface PairedDifference {
@@ -60,6 +73,7 @@ export interface EvalOptions {
   readonly modes: readonly Mode[];
   readonly storeParent: string;
   readonly settings: Settings;
+  readonly checkParse?: ParseCheck;
   readonly onRow: (row: TaskRow) => void;
   readonly onProgress: (done: number, total: number) => void;
 }
@@ -124,7 +138,7 @@ export async function evaluate(engine: Engine, tasks: readonly Task[], options: 
       for (const [path, ofFile] of Map.groupBy(ofRepo, (task) => task.path)) {
         const text = await readSource(root, path);
         for (const task of ofFile) {
-          for (const row of await runTask(workspace, text, task, options.modes)) {
+          for (const row of await runTask(workspace, text, task, options)) {
             rows.push(row);
             options.onRow(row);
           }
@@ -147,7 +161,12 @@ async function readSource(root: string, path: string): Promise<string> {
   }
 }
 
-async function runTask(workspace: Workspace, text: string, task: Task, modes: readonly Mode[]): Promise<TaskRow[]> {
+async function runTask(
+  workspace: Workspace,
+  text: string,
+  task: Task,
+  { modes, checkParse }: EvalOptions,
+): Promise<TaskRow[]> {
   const lines = text.split("\n");
   if (lines[task.line]?.replace(/\r$/, "") !== task.target) {
     throw new EngineError("TASKS_INVALID", `${task.task_id}: line ${task.line} of ${task.path} is not the target`);
@@ -167,6 +186,9 @@ async function runTask(workspace: Workspace, text: string, task: Task, modes: re
     const cursor = { path: task.path, text: withoutLine, offset: before.length };
     const completion = await workspace.complete(cursor, { mode, maxLines: 1 });
     const { prediction, em, es } = score(completion.text, task.target);
+    const raw = String(completion.trace.facts["raw"] ?? "");
+    const offer = completion.reason === undefined ? completion : undefined;
+    const parses = checkParse?.({ ...cursor, target: task.target, offer, raw });
     rows.push({
       task_id: task.task_id,
       origin: task.origin ?? "",
@@ -181,6 +203,10 @@ async function runTask(workspace: Workspace, text: string, task: Task, modes: re
       pseudoTokens: completion.pseudoTokens,
       ttftMs: completion.timings.ttftMs,
       totalMs: completion.timings.totalMs,
+      raw,
+      ended: String(completion.trace.facts["ended"] ?? ""),
+      text: completion.text,
+      ...(parses === undefined ? {} : { parses }),
     });
   }
   return rows;
@@ -214,6 +240,11 @@ export function reportOf(rows: readonly TaskRow[], modes: readonly Mode[]): Eval
         0.5,
       ),
       promptTokensMean: mean(ofMode.map((row) => row.promptTokens)),
+      offered: 100 * mean(ofMode.map((row) => (row.reason === undefined ? 1 : 0))),
+      written: writtenScore(ofMode),
+      ...(ofMode.some((row) => row.parses !== undefined)
+        ? { parse: scoreParses(ofMode.map((row) => row.parses)) }
+        : {}),
     };
   }
   const paired: Record<string, PairedDifference> = {};
@@ -222,6 +253,11 @@ export function reportOf(rows: readonly TaskRow[], modes: readonly Mode[]): Eval
     for (const b of ordered.slice(n + 1)) paired[`${b}-${a}`] = difference(byMode.get(a) ?? [], byMode.get(b) ?? []);
   });
   return { modes: scores, paired };
+}
+
+function writtenScore(rows: readonly TaskRow[]): ModeScore["written"] {
+  const scores = rows.map((row) => score(row.raw, row.target));
+  return { em: 100 * mean(scores.map(({ em }) => em)), es: 100 * mean(scores.map(({ es }) => es)) };
 }
 
 function difference(a: readonly TaskRow[], b: readonly TaskRow[]): PairedDifference {

@@ -23,7 +23,6 @@ export function surroundingsOf(cursor: Cursor, circumstances: Circumstances): Su
   const above = lastLines(text, offset, SAMPLED_LINES);
   const lineBefore = above.pop() ?? "";
   const [lineAfter = "", ...below] = firstLines(text, offset, NEARBY_LINES + 1);
-  const parsesWith = syntax === undefined ? undefined : parserOf(cursor, syntax);
   return {
     lineBefore,
     lineAfter,
@@ -35,7 +34,8 @@ export function surroundingsOf(cursor: Cursor, circumstances: Circumstances): Su
     isProse: PROSE.test(cursor.path) || place?.inside !== undefined,
     lineBreak: text.includes("\r\n") ? "\r\n" : "\n",
     indentUnit: indentUnitOf([...above, lineBefore, ...below]),
-    ...(parsesWith === undefined ? {} : { parsesWith }),
+    isSound: syntax !== undefined && isSound(cursor, syntax),
+    parsesWith: parserOf(cursor, syntax),
   };
 }
 
@@ -44,14 +44,24 @@ export function accepted({ text, offset }: Cursor, offer: Offer): string {
   return text.slice(0, offset) + offer.text + text.slice(offset + offer.replaceRight);
 }
 
-/** Judges offers only where the document has no errors without the cursor's line: else there is nothing to break. */
-function parserOf(cursor: Cursor, syntax: LiveSyntax): ((offer: Offer) => boolean) | undefined {
-  const { text, offset } = cursor;
+function isSound({ text, offset }: Cursor, syntax: LiveSyntax): boolean {
   const lineStart = text.lastIndexOf("\n", offset - 1) + 1;
   const lineEnd = text.indexOf("\n", offset);
   const withoutLine = text.slice(0, lineStart) + (lineEnd === -1 ? "" : text.slice(lineEnd));
-  const isSound = syntax.errorsIn(text) === 0 || syntax.errorsIn(withoutLine) === 0;
-  return isSound ? (offer) => (syntax.errorsIn(accepted(cursor, offer)) ?? 0) === 0 : undefined;
+  return syntax.errorsIn(text) === 0 || syntax.errorsIn(withoutLine) === 0;
+}
+
+/** Several filters ask about the same offer; each answer costs a parse. */
+function parserOf(cursor: Cursor, syntax: LiveSyntax | undefined): Surroundings["parsesWith"] {
+  const known = new Map<string, boolean | undefined>();
+  return (offer) => {
+    const document = accepted(cursor, offer);
+    if (!known.has(document)) {
+      const errors = syntax?.errorsIn(document);
+      known.set(document, errors === undefined ? undefined : errors === 0);
+    }
+    return known.get(document);
+  };
 }
 
 /** At most `count` + 1 lines that end at `offset`, the cursor's last. */

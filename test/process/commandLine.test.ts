@@ -37,7 +37,19 @@ describe("precis index", () => {
   it("prints the contract's JSON, and nothing is embedded twice", async () => {
     const first = JSON.parse((await precis("index", workspace.dir, "--json", ...store)).stdout);
     expect(Object.keys(first).sort()).toEqual(
-      ["chunks", "dbBytes", "embedded", "files", "fused", "levels", "nodes", "reused", "seconds", "skipped"].sort(),
+      [
+        "chunks",
+        "dbBytes",
+        "droppedFiles",
+        "embedded",
+        "files",
+        "fused",
+        "levels",
+        "nodes",
+        "reused",
+        "seconds",
+        "skipped",
+      ].sort(),
     );
     expect(first).toMatchObject({
       files: 5,
@@ -168,6 +180,7 @@ describe("precis eval", () => {
       file,
       "--repos",
       join(workspace.dir, ".."),
+      "--check-parse",
       "--out",
       out,
       "--json",
@@ -180,10 +193,13 @@ describe("precis eval", () => {
         "em",
         "es",
         "n",
+        "offered",
+        "parse",
         "promptTokensMean",
         "totalP50Ms",
         "ttftP50Ms",
         "ttftP95Ms",
+        "written",
       ]);
       expect(modes[mode].n).toBe(3);
     }

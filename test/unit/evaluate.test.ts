@@ -54,6 +54,11 @@ it("sums up rows and pairs the modes", () => {
     pseudoTokens: 0,
     ttftMs: mode === "full" ? 20 : 10,
     totalMs: 30,
+    raw: n < 5 ? "x" : "y",
+    ended: "stop-token",
+    text: "",
+    ...(n === 9 ? { reason: "filtered(syntax)" } : {}),
+    parses: { before: n !== 8, truth: true, raw: n > 0, ...(n === 9 ? {} : { offer: true }) },
   });
   const rows = Array.from({ length: 10 }, (_, n) => [
     row("none", n, n < 2 ? 1 : 0),
@@ -61,7 +66,8 @@ it("sums up rows and pairs the modes", () => {
   ]).flat();
   const report = reportOf(rows, ["none", "full"]);
   expect(report.modes.none).toMatchObject({ n: 10, em: 20, promptTokensMean: 10 });
-  expect(report.modes.full).toMatchObject({ n: 10, em: 70 });
+  expect(report.modes.full).toMatchObject({ n: 10, em: 70, offered: 90, written: { em: 50, es: 50 } });
+  expect(report.modes.full?.parse).toEqual({ offered: 8, kept: 100, written: 9, keptRaw: (100 * 8) / 9 });
   expect(report.paired["full-none"]).toMatchObject({ em: 50, ttftRatio: 2 });
 });
 

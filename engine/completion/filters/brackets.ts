@@ -5,7 +5,8 @@ import { type Filter, NEARBY_LINES, type Offer, type Surroundings, withText } fr
 export const brackets: Filter = {
   name: "brackets",
   apply: (offer, around) => {
-    if (around.isProse) return offer;
+    // A bracket may be opened below or above what is in sight here; the grammar sees all of it.
+    if (around.isProse || around.parsesWith(offer) === true) return offer;
     const kept = withoutExcess(offer, around);
     return kept.text.trim() === "" ? undefined : closed(kept, around);
   },
@@ -29,13 +30,17 @@ function openBefore(around: Surroundings, lineBefore = around.lineBefore): numbe
   return scanBrackets(before, lineCommentOf(around), countedIn(around)).unclosed.length;
 }
 
-/** Closers that close nothing go: alone where only signs follow them, else with all that follows. */
+/**
+ * Closers that close nothing go: alone where only signs follow them, else with all that follows. What the offer opens
+ * again, as `} else {` does, serves the closers behind.
+ */
 function withoutExcess(offer: Offer, around: Surroundings): Offer {
-  const waiting = Math.max(0, openBefore(around) - neededBehind(offer, around));
+  const open = openBefore(around);
+  const needed = neededBehind(offer, around);
   let { text } = offer;
   for (;;) {
-    const { unopened } = scanBrackets(text, lineCommentOf(around), countedIn(around));
-    const excess = unopened[waiting];
+    const { unopened, unclosed } = scanBrackets(text, lineCommentOf(around), countedIn(around));
+    const excess = unopened[Math.max(0, open - Math.max(0, needed - unclosed.length))];
     if (excess === undefined) return withText(offer, text);
     const rest = text.slice(excess.at + 1);
     text = text.slice(0, excess.at).trimEnd() + (/^[\s)\]}:;{,]*$/.test(rest) ? rest : "");

@@ -24,8 +24,10 @@ export interface Surroundings {
   readonly isProse: boolean;
   /** Tokens of the pack that end a completion. */
   readonly stopTokens: readonly string[];
-  /** Whether the document is free of syntax errors with that offer in place; absent where that cannot be known. */
-  readonly parsesWith?: (offer: Offer) => boolean;
+  /** The document has no syntax errors before the offer, or has them in the cursor's line alone: there is something to break. */
+  readonly isSound: boolean;
+  /** Whether the document is free of syntax errors with that offer in place; undefined where that cannot be known. */
+  readonly parsesWith: (offer: Offer) => boolean | undefined;
 }
 
 /** How far filters look. A bracket opened farther above counts as never opened. */

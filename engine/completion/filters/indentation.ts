@@ -3,8 +3,10 @@ import { type Filter, indentationOf, nearest, type Offer, type Surroundings, wit
 
 /** What a line ends with when the next may stand deeper. */
 const OPENS = /(?:[:{([,\\=|&+*/<>?.-]|\b(?:and|or|not|in|is|if|else|do|then|begin|try|return))\s*(?:(?:#|\/\/).*)?$/;
-/** Of these, what opens a block of exactly one step. */
-const OPENS_BLOCK = /[:{]\s*(?:(?:#|\/\/).*)?$/;
+/** Of these, what opens a block of exactly one step; so does the head of a statement that needs no braces. */
+const OPENS_BLOCK = /(?:[:{]|^\s*(?:\}?\s*else\s+)?(?:if|for|while|foreach)\b.*\))\s*(?:(?:#|\/\/).*)?$/;
+/** What an expression of the line above goes on with. */
+const GOES_ON = /^\s*(?:[.?:|&]|[-+*/=<>]\s|(?:and|or)\b)/;
 
 export const indentation: Filter = {
   name: "indentation",
@@ -48,7 +50,7 @@ function notTooDeep(offer: Offer, around: Surroundings): Offer {
   if (above === "") return offer;
   const outer = indentationOf(above);
   const opensBlock = OPENS_BLOCK.test(above);
-  if (OPENS.test(above) && !opensBlock) return offer;
+  if ((OPENS.test(above) && !opensBlock) || GOES_ON.test(offer.text)) return offer;
   const deepest = Math.max(outer.length + (opensBlock ? around.indentUnit.length : 0), around.lineBefore.length);
   const excess = indentationOf(offer.text).length - deepest;
   if (excess <= 0) return offer;

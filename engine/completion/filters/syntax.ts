@@ -6,10 +6,9 @@ const MAX_TRIES = 6;
 
 export const syntax: Filter = {
   name: "syntax",
-  apply: (offer, around) => {
-    const { parsesWith } = around;
-    if (parsesWith === undefined || parsesWith(offer)) return offer;
-    return shorter(offer).find(parsesWith);
+  apply: (offer, { isSound, parsesWith }) => {
+    if (!isSound || parsesWith(offer) !== false) return offer;
+    return shorter(offer).find((fewer) => parsesWith(fewer) !== false);
   },
 };
 
