@@ -39,6 +39,10 @@ export interface EngineOptions {
   readonly workers: { readonly inference: URL; readonly chunker: URL; readonly probe: URL };
   /** Where it is remembered how execution providers answered; without one they are asked at every start. */
   readonly cacheDir?: string;
+  /** Told of what goes wrong later without a request failing. */
+  readonly onProblem?: (problem: Problem) => void;
+  /** Told when the models were opened or closed. */
+  readonly onModels?: () => void;
   /** False: nothing is kept between requests, so that it can be measured what keeping gives. */
   readonly keeps?: boolean;
 }
@@ -114,6 +118,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     data: { packDir: pack.dir, providers: choice.providers, threads, keeps },
     schedule: new Schedule(),
     unloadAfterMs: settings["execution.unloadAfterMinutes"] * 60_000,
+    ...(options.onProblem === undefined ? {} : { onProblem: options.onProblem }),
+    ...(options.onModels === undefined ? {} : { onChange: options.onModels }),
   });
   await choice.opened();
   const problems = [...choice.problems, ...ofModels, ...ofGate];

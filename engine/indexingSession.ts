@@ -175,7 +175,14 @@ export class IndexingSession {
       const { packsDir = session.installation.packsDir } = session.options;
       const { workers } = session.installation;
       const cacheDir = this.#storeParent();
-      session.engine = await startEngine({ packsDir, settings: session.settings, workers, cacheDir });
+      session.engine = await startEngine({
+        packsDir,
+        settings: session.settings,
+        workers,
+        cacheDir,
+        onProblem: (problem) => session.log([problem]),
+        onModels: () => session.show(),
+      });
       session.log(session.engine.problems);
       await this.#openFolders();
     } catch (error) {

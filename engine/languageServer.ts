@@ -29,12 +29,7 @@ import {
 import { Session } from "./session.ts";
 
 /** Settings that only a fresh engine can take up. */
-const RESTARTING: readonly (keyof Settings)[] = [
-  "pack",
-  "execution.providers",
-  "execution.threads",
-  "execution.unloadAfterMinutes",
-];
+const RESTARTING: readonly (keyof Settings)[] = ["pack", "execution.providers", "execution.threads"];
 /** Settings that a folder takes up when it is opened. */
 const REOPENING: readonly (keyof Settings)[] = [
   "index.exclude",
@@ -151,6 +146,9 @@ export class LanguageServer {
     } else if (isDifferent("index.onBattery")) {
       await this.#indexing.refresh();
     }
+    const { engine } = this.#session;
+    if (isDifferent("execution.unloadAfterMinutes"))
+      engine?.models.unloadAfter(after["execution.unloadAfterMinutes"] * 60_000);
     this.#session.show();
   }
 }

@@ -69,8 +69,17 @@ export interface EngineStatus {
     /** One for each store; the numbers above are their sums. */
     readonly folders: readonly FolderIndex[];
   };
+  /** Where the reader runs; null while there is no engine. */
+  readonly execution: Execution | null;
   /** Of the last request that was answered; null before the first. */
   readonly last: LastCompletion | null;
+}
+
+export interface Execution {
+  /** Name of the execution provider. */
+  readonly provider: string;
+  /** False after a pause without requests; the next one loads the models again. */
+  readonly isLoaded: boolean;
 }
 
 export interface FolderIndex {

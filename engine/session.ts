@@ -10,6 +10,7 @@ import { Folders, type OpenFolder } from "./folders.ts";
 import type { Installation } from "./installation.ts";
 import {
   type EngineStatus,
+  type Execution,
   type FolderIndex,
   type IndexingPause,
   type InitializationOptions,
@@ -81,6 +82,7 @@ export class Session {
         readOnly: folders.some(({ readOnly }) => readOnly),
         folders,
       },
+      execution: this.#execution(),
       last:
         completion === undefined
           ? null
@@ -91,6 +93,11 @@ export class Session {
               ...(completion.reason === undefined ? {} : { reason: completion.reason }),
             },
     };
+  }
+
+  #execution(): Execution | null {
+    const models = this.engine?.models;
+    return models === undefined ? null : { provider: models.provider, isLoaded: models.isLoaded };
   }
 
   #folderIndex({ root, workspace, report, indexedAt, error }: OpenFolder): FolderIndex {

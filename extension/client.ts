@@ -206,6 +206,7 @@ function waitingStatus(state: "starting" | "error", message: string): EngineStat
     paused: null,
     pack: null,
     index: { files: 0, chunks: 0, nodes: 0, dbBytes: 0, skipped: {}, readOnly: false, folders: [] },
+    execution: null,
     last: null,
   };
 }

@@ -14,6 +14,8 @@ export interface PanelState {
   readonly pauseText: string | null;
   /** When the workspace was last gone through, in words. */
   readonly indexedText: string;
+  /** Where the reader runs, in words. */
+  readonly executionText: string;
   readonly enabled: boolean;
   readonly mode: Mode;
   /** Where a change is written. */

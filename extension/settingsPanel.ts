@@ -12,7 +12,7 @@ import {
   parsePanelMessage,
 } from "./panelMessages.ts";
 import { chosenMode, hasFolder, isEnabled, setEnabled, setMode } from "./settings.ts";
-import { indexedText, pauseText } from "./statusText.ts";
+import { executionText, indexedText, pauseText } from "./statusText.ts";
 
 export interface SettingsPanel extends Disposable {
   show(): Promise<void>;
@@ -105,6 +105,7 @@ function panelState(engine: Engine): PanelState {
     status,
     pauseText: status.paused === null ? null : pauseText(status.paused),
     indexedText: indexedText(status.index, new Date()),
+    executionText: executionText(status.execution),
     enabled: isEnabled(),
     mode: chosenMode(),
     target: hasFolder() ? "workspace" : "user",

@@ -3,7 +3,7 @@ import { Disposable, MarkdownString, StatusBarAlignment, ThemeColor, window } fr
 import type { EngineStatus } from "../engine/protocol.ts";
 import type { Engine } from "./client.ts";
 import { MODE_TITLES } from "./mode.ts";
-import { barText, indexedText, indexText, lastText, pauseText, spokenText } from "./statusText.ts";
+import { barText, executionText, indexedText, indexText, lastText, pauseText, spokenText } from "./statusText.ts";
 
 type Link = readonly [command: string, title: string];
 
@@ -43,6 +43,7 @@ function tooltip(status: EngineStatus): MarkdownString {
     ["Last indexed", indexedText(status.index, new Date())],
     ...(status.paused === null ? [] : [["Paused", pauseText(status.paused)] as const]),
     ["Pack", status.pack === null ? "none loaded" : `${status.pack.title} ${status.pack.version}`],
+    ["Runs on", executionText(status.execution)],
   ];
   text.appendMarkdown("\n\n| | |\n|:--|:--|\n");
   for (const [name, value] of rows) text.appendMarkdown(`| ${name} | ${escapeCell(value)} |\n`);

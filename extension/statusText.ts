@@ -1,5 +1,5 @@
 // Words for the engine's status, shared by the status bar, its tooltip and the menu. No editor here, so that tests can read it.
-import type { EngineStatus, IndexingPause, LastCompletion } from "../engine/protocol.ts";
+import type { EngineStatus, Execution, IndexingPause, LastCompletion } from "../engine/protocol.ts";
 import { MODE_TITLES } from "./mode.ts";
 
 /** The status bar's text, with its icon. */
@@ -39,6 +39,21 @@ export function lastText(last: LastCompletion | null): string {
   if (last === null) return "none yet";
   const time = `${Math.round(last.totalMs)} ms (first token ${Math.round(last.ttftMs)} ms), ${MODE_TITLES[last.mode]}`;
   return last.reason === undefined ? time : `nothing offered: ${last.reason} (${time})`;
+}
+
+const PROVIDER_TITLES: Readonly<Record<string, string>> = {
+  cpu: "CPU",
+  cuda: "CUDA",
+  webgpu: "WebGPU",
+  directml: "DirectML",
+  coreml: "Core ML",
+};
+
+/** Where the reader runs. */
+export function executionText(execution: Execution | null): string {
+  if (execution === null) return "not running";
+  const title = PROVIDER_TITLES[execution.provider] ?? execution.provider;
+  return execution.isLoaded ? title : `${title}; not in memory until the next request`;
 }
 
 export function indexText(index: EngineStatus["index"]): string {

@@ -62,6 +62,7 @@
     write("packTitle", status.pack?.title ?? "none loaded");
     write("packId", status.pack?.id ?? NONE);
     write("packVersion", status.pack?.version ?? NONE);
+    write("execution", panel.executionText);
     write("target", panel.target === "workspace" ? "Changes go to this workspace's settings." : "Changes go to your user settings.");
   }
 

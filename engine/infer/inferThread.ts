@@ -14,6 +14,10 @@ export interface InferThreadOptions {
   readonly schedule: Schedule;
   /** Milliseconds without a request after which the models are closed; 0 or absent never. */
   readonly unloadAfterMs?: number;
+  /** Told when a provider that had worked fails, and the CPU takes over. */
+  readonly onProblem?: (problem: Problem) => void;
+  /** Told when the models were opened or closed; `isLoaded` and `provider` may differ. */
+  readonly onChange?: () => void;
 }
 
 /** The models of a worker that can be closed and is started again by the next request. */
@@ -21,6 +25,8 @@ export interface InferenceModels extends Models {
   readonly isLoaded: boolean;
   /** Name of the execution provider the reader runs on, or ran on before it was closed. */
   readonly provider: string;
+  /** Milliseconds without a request, from now on; 0 never. */
+  unloadAfter(ms: number): void;
   /** Gives the models' memory back to the system, when nothing runs and nothing waits. */
   unload(): Promise<void>;
   /** From the next start on; starts anew at the next pause. */
@@ -46,6 +52,7 @@ export async function startInferThread(
 class InferThread implements InferenceModels {
   readonly #options: InferThreadOptions;
   #data: WorkerStart;
+  #unloadAfterMs: number;
   #provider = "cpu";
   #idle: NodeJS.Timeout | undefined;
   readonly #pending = new Map<number, Pending>();
@@ -56,6 +63,7 @@ class InferThread implements InferenceModels {
   constructor(options: InferThreadOptions) {
     this.#options = options;
     this.#data = options.data;
+    this.#unloadAfterMs = options.unloadAfterMs ?? 0;
   }
 
   get isLoaded(): boolean {
@@ -70,6 +78,7 @@ class InferThread implements InferenceModels {
     const { problems, provider } = await this.#startWorker();
     this.#provider = provider;
     this.#waitForIdle();
+    this.#options.onChange?.();
     return problems;
   }
 
@@ -99,7 +108,7 @@ class InferThread implements InferenceModels {
   /** Answers what was generated before the cancel, so that the caller can still see how far it came. */
   async generate(input: ReaderInput, options: GenerateOptions, signal?: AbortSignal): Promise<Generation> {
     const body: Body = { kind: "generate", input, options };
-    return (await this.#options.schedule.run("completion", () => this.#ask(body, signal), signal)) as Generation;
+    return (await this.#options.schedule.run("completion", () => this.#askAnyhow(body, signal), signal)) as Generation;
   }
 
   async close(): Promise<void> {
@@ -107,6 +116,11 @@ class InferThread implements InferenceModels {
     this.#isClosed = true;
     clearTimeout(this.#idle);
     await this.#endWorker();
+  }
+
+  unloadAfter(ms: number): void {
+    this.#unloadAfterMs = ms;
+    this.#waitForIdle();
   }
 
   async unload(): Promise<void> {
@@ -133,9 +147,23 @@ class InferThread implements InferenceModels {
   }
 
   async #scheduled(priority: "completion" | "indexing", body: Body, signal: AbortSignal | undefined): Promise<unknown> {
-    const result = await this.#options.schedule.run(priority, () => this.#ask(body, signal), signal);
+    const result = await this.#options.schedule.run(priority, () => this.#askAnyhow(body, signal), signal);
     signal?.throwIfAborted();
     return result;
+  }
+
+  /** A device can be lost at any time, to a driver's update or to another program: the CPU goes on with the same request. */
+  async #askAnyhow(body: Body, signal: AbortSignal | undefined): Promise<NonNullable<WorkerReply["result"]>> {
+    try {
+      return await this.#ask(body, signal);
+    } catch (error) {
+      const isOnDevice = this.#data.providers[0] !== "cpu";
+      if (!(error instanceof EngineError) || error.code !== "WORKER_FAILED" || !isOnDevice) throw error;
+      this.#options.onProblem?.({ code: "PROVIDER_FELL_BACK", detail: `${this.#provider}: ${error.message}` });
+      this.#data = { ...this.#data, providers: ["cpu"] };
+      await this.#endWorker();
+      return this.#ask(body, signal);
+    }
   }
 
   async #ask(body: Body, signal?: AbortSignal): Promise<NonNullable<WorkerReply["result"]>> {
@@ -165,9 +193,8 @@ class InferThread implements InferenceModels {
 
   #waitForIdle(): void {
     clearTimeout(this.#idle);
-    const { unloadAfterMs = 0 } = this.#options;
-    if (unloadAfterMs === 0 || this.#isClosed || this.#worker === undefined) return;
-    this.#idle = setTimeout(() => void this.unload(), unloadAfterMs);
+    if (this.#unloadAfterMs === 0 || this.#isClosed || this.#worker === undefined) return;
+    this.#idle = setTimeout(() => void this.unload(), this.#unloadAfterMs);
     // Only the worker keeps a process alive, not the wait for its end.
     this.#idle.unref();
   }
@@ -183,6 +210,7 @@ class InferThread implements InferenceModels {
   #lost(worker: Worker, detail: string): void {
     if (this.#worker !== worker) return;
     this.#worker = undefined;
+    this.#options.onChange?.();
     for (const pending of this.#pending.values())
       pending.reject(new EngineError("WORKER_FAILED", `the inference worker ${detail}`));
     this.#pending.clear();

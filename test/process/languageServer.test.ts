@@ -40,6 +40,7 @@ describe("the engine as a language server", () => {
     const client = await start();
     const ready = await client.status(isReady);
     expect(ready.index).toMatchObject({ files: 5, readOnly: false });
+    expect(ready.execution).toEqual({ provider: "cpu", isLoaded: true });
     expect(ready.index.chunks).toBeGreaterThanOrEqual(4);
     expect(ready.pack?.modes).toEqual(["none", "full", "compressed"]);
     const path = join(workspace.dir, "shop/exchange.py");

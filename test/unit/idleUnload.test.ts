@@ -7,10 +7,10 @@ import { Schedule } from "../../engine/schedule.ts";
 
 const { packsDir, workers } = installationOf(new URL("../../engine/cli.ts", import.meta.url).href);
 
-async function start(unloadAfterMs: number) {
+async function start(unloadAfterMs: number, onChange: () => void = () => {}) {
   const packDir = await findPack("auto", packsDir);
   const data = { packDir, providers: ["cpu"], threads: 1 };
-  return startInferThread({ workerUrl: workers.inference, data, schedule: new Schedule(), unloadAfterMs });
+  return startInferThread({ workerUrl: workers.inference, data, schedule: new Schedule(), unloadAfterMs, onChange });
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -51,5 +51,18 @@ it("is never unloaded when the wait is 0, and closes while unloaded", async () =
   expect(models.isLoaded).toBe(true);
   await models.unload();
   expect(models.isLoaded).toBe(false);
+  await models.close();
+});
+
+it("takes up another wait while it runs, and tells of every change", async () => {
+  const states: boolean[] = [];
+  let isLoaded = () => true;
+  const { models } = await start(0, () => states.push(isLoaded()));
+  isLoaded = () => models.isLoaded;
+  models.unloadAfter(50);
+  await until(() => !models.isLoaded);
+  models.unloadAfter(0);
+  await models.generate(TOKENS, OPTIONS);
+  expect(states).toEqual([true, false, true]);
   await models.close();
 });

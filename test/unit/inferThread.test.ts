@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import type { Problem } from "../../engine/errors.ts";
 import { startInferThread } from "../../engine/infer/inferThread.ts";
 import { Schedule } from "../../engine/schedule.ts";
 
@@ -25,5 +26,25 @@ it("rejects with the signal's reason when aborted before, while and after waitin
   expect(await first).toHaveLength(1);
   await expect(models.encode(["live"], "indexing", aborter.signal)).rejects.toThrow("typed on");
   await models.close();
+  await models.close();
+});
+
+it("goes on with the CPU, and the same request, when a device fails", async () => {
+  const problems: Problem[] = [];
+  const { models } = await startInferThread({
+    workerUrl: new URL("../fixtures/lostDeviceWorker.mjs", import.meta.url),
+    data: { ...data, providers: ["webgpu", "cpu"] },
+    schedule: new Schedule(),
+    onProblem: (problem) => problems.push(problem),
+  });
+  expect(models.provider).toBe("webgpu");
+  expect(await Promise.all([models.encode(["a"], "completion"), models.encode(["b", "c"], "indexing")])).toMatchObject([
+    { length: 1 },
+    { length: 2 },
+  ]);
+  expect(models.provider).toBe("cpu");
+  expect(problems).toMatchObject([
+    { code: "PROVIDER_FELL_BACK", detail: expect.stringMatching(/webgpu.*device is lost/) },
+  ]);
   await models.close();
 });

@@ -1,7 +1,7 @@
 // The status bar's words for every state.
 import { describe, expect, it } from "vitest";
 import type { EngineStatus } from "../../engine/protocol.ts";
-import { barText, indexedText, indexText, lastText, spokenText } from "../../extension/statusText.ts";
+import { barText, executionText, indexedText, indexText, lastText, spokenText } from "../../extension/statusText.ts";
 
 const READY: EngineStatus = {
   state: "ready",
@@ -12,6 +12,7 @@ const READY: EngineStatus = {
   paused: null,
   pack: null,
   index: { files: 1, chunks: 1234, nodes: 1300, dbBytes: 1_234_567, skipped: {}, readOnly: false, folders: [] },
+  execution: { provider: "cpu", isLoaded: true },
   last: null,
 };
 
@@ -41,6 +42,13 @@ describe("the status in words", () => {
     );
     expect(spokenText({ ...READY, paused: { reason: "cancelled" } })).toContain("was cancelled");
     expect(barText({ ...onBattery, state: "off" })).toBe("$(circle-slash) Precis: off");
+  });
+
+  it("tells where the reader runs", () => {
+    expect(executionText(null)).toBe("not running");
+    expect(executionText({ provider: "webgpu", isLoaded: true })).toBe("WebGPU");
+    expect(executionText({ provider: "cpu", isLoaded: false })).toBe("CPU; not in memory until the next request");
+    expect(executionText({ provider: "abacus", isLoaded: true })).toBe("abacus");
   });
 
   it("tells when the workspace was last gone through", () => {
