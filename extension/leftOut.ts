@@ -37,6 +37,11 @@ const WORDS: Readonly<Record<string, Words>> = {
     remedy: "Raise the limit to have the file indexed.",
     setting: "precis.index.maxFileKiB",
   },
+  "no-room": {
+    title: "No room",
+    remedy: "Raise the limit to have the file indexed.",
+    setting: "precis.index.maxDiskMiB",
+  },
   secret: { title: "Secrets", remedy: "It is never indexed, so that no completion repeats it." },
   symlink: { title: "Links" },
   unreadable: { title: "Unreadable", remedy: "Give the user that runs the editor the right to read it." },

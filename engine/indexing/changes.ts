@@ -4,6 +4,7 @@ import type { SourceFile } from "../domain.ts";
 import type { FileStamp, FileWrite } from "../store/records.ts";
 import type { Store } from "../store/store.ts";
 import { hashOf } from "./embed.ts";
+import type { LeftOutBefore } from "./leftOutBefore.ts";
 import { readSource } from "./readSource.ts";
 import { type ScannedFile, type ScanOptions, scan } from "./scan.ts";
 import type { SkippedFile } from "./skipReasons.ts";
@@ -51,6 +52,8 @@ export async function* readChanged(
     readonly tally: Tally;
     /** Of the files, as the index last saw them. */
     readonly stampOf: (path: string) => FileStamp | undefined;
+    /** Of a whole pass. */
+    readonly leftOut?: LeftOutBefore;
     readonly maxFileBytes: number;
     readonly isForced: boolean;
     readonly signal: AbortSignal | undefined;
@@ -58,7 +61,7 @@ export async function* readChanged(
   /** Called for each file that is left as it is stored, or left out. */
   onSame: (path: string) => void = () => {},
 ): AsyncGenerator<ChangedFile> {
-  const { store, tally, stampOf, maxFileBytes, isForced, signal } = how;
+  const { store, tally, stampOf, leftOut, maxFileBytes, isForced, signal } = how;
   for (const scanned of files) {
     signal?.throwIfAborted();
     const { path, size, mtimeMs } = scanned;
@@ -67,9 +70,16 @@ export async function* readChanged(
       onSame(path);
       continue;
     }
+    const unchanged = before === undefined ? leftOut?.find(scanned) : undefined;
+    if (unchanged !== undefined) {
+      tally.skip(unchanged);
+      onSame(path);
+      continue;
+    }
     const read = await readSource(scanned, maxFileBytes);
     if ("skipped" in read) {
       tally.skip(read.skipped);
+      leftOut?.add(scanned, read.skipped);
       if (before !== undefined && isUnwanted(read.skipped)) store.removeFile(path);
       onSame(path);
       continue;

@@ -12,6 +12,7 @@ import type { Chunker } from "./chunker.ts";
 import { DiskBudget } from "./diskBudget.ts";
 import { embed, hashOf } from "./embed.ts";
 import { Fuser } from "./fuse.ts";
+import { LeftOutBefore } from "./leftOutBefore.ts";
 import { type IndexProgress, Pace } from "./pace.ts";
 import { projectFiles } from "./project.ts";
 import { type IndexReport, Tally } from "./tally.ts";
@@ -96,7 +97,9 @@ export function createIndexer(options: IndexerOptions): Indexer {
     const onSame = (path: string) => pace.done(path);
     const stored = store.files();
     const stampOf = (path: string) => stored.get(path);
-    const changed = readChanged(found.files, { store, tally, stampOf, maxFileBytes, isForced, signal }, onSame);
+    const leftOut = new LeftOutBefore(store, isForced);
+    const how = { store, tally, stampOf, leftOut, maxFileBytes, isForced, signal };
+    const changed = readChanged(found.files, how, onSame);
     for await (const batch of chunkAhead(changed, chunker, signal)) {
       const isNewest = ({ source }: ChunkedFile) => overtaken.isFree(source.path);
       await steps(() => ingest(batch.filter(isNewest), tally, isForced, signal));
@@ -107,6 +110,8 @@ export function createIndexer(options: IndexerOptions): Indexer {
       for (const path of findGone(found, store.files().keys()).filter(overtaken.isFree)) store.removeFile(path);
       await budget.tighten(signal);
       await budget.drop(signal);
+      for (const path of store.room.dropped()) tally.skip({ path, reason: "no-room" });
+      leftOut.keep();
       tally.fused += await fuseAncestors(store, fuser, models, signal);
       store.tidy(isForced ? 0 : KEPT_VECTORS);
       tally.problems.push(...budget.problems());

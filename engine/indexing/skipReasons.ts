@@ -12,6 +12,7 @@ export const SKIP_REASONS = {
   "too-large": "larger than the setting precis.index.maxFileKiB",
   secret: "holds a key, a token or a password, or is a file that does by convention",
   symlink: "a link; what it points to is indexed where it lies",
+  "no-room": "untouched longest, while the index may not grow beyond the setting precis.index.maxDiskMiB",
   unreadable: "could not be read: no permission, or no regular file",
   vanished: "gone between being found and being read",
   unsupported: "of no language that is indexed",

@@ -42,6 +42,11 @@ export class Room {
     return this.#number("SELECT count(*) FROM dropped");
   }
 
+  /** Paths of the files that went, in their order. */
+  dropped(): string[] {
+    return this.#sql.prepare("SELECT path FROM dropped ORDER BY path").pluck().all() as string[];
+  }
+
   get nodes(): number {
     return this.#number("SELECT count(*) FROM sketches");
   }

@@ -3,7 +3,7 @@
 import type { Level } from "../domain.ts";
 
 /** Raise it whenever a table or the meaning of a column changes. */
-const FORMAT_VERSION = 3;
+const FORMAT_VERSION = 4;
 
 /** What made the vectors and pseudo-tokens of a store; the store adds its own format and the shapes. */
 export interface Fingerprint {
@@ -65,7 +65,8 @@ function textOf(fingerprint: Fingerprint, shapes: Shapes): string {
  * `nodes.id` is never used twice, so that what a reader remembers of an id stays true. `folder` is the directory a file
  * or directory node belongs to. `stale` names directories whose node no longer agrees with its children. `orphans` keeps
  * vectors of chunks that left, for the file that may bring them back under another name. `sketches` is what searches keep
- * in memory, `changes` the log by which they keep it true. `dropped` names files whose nodes went for want of room.
+ * in memory, `changes` the log by which they keep it true. `dropped` names files whose nodes went for want of room, `left_out`
+ * those that were read and not wanted.
  */
 export function createTables(sql: Sql): void {
   sql.exec(`
@@ -91,6 +92,9 @@ export function createTables(sql: Sql): void {
     CREATE TABLE vectors (id INTEGER PRIMARY KEY, precision INTEGER NOT NULL, vector BLOB NOT NULL);
     CREATE TABLE pseudo_tokens (id INTEGER PRIMARY KEY, precision INTEGER NOT NULL, rows BLOB NOT NULL);
     CREATE TABLE dropped (path TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE left_out (
+      path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime_ms REAL NOT NULL, reason TEXT NOT NULL, detail TEXT
+    ) WITHOUT ROWID;
     CREATE TABLE sketches (
       id INTEGER PRIMARY KEY, level INTEGER NOT NULL, names INTEGER NOT NULL, code BLOB NOT NULL
     );

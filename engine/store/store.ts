@@ -8,6 +8,7 @@ import * as sqliteVec from "sqlite-vec";
 import type { Level, Node, Vector } from "../domain.ts";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
 import { checkStore, type StoreCheck } from "./check.ts";
+import { LeftOut } from "./leftOut.ts";
 import { Postings } from "./postings.ts";
 import { StorePrecision } from "./precision.ts";
 import { PseudoTokenTable } from "./pseudoTokens.ts";
@@ -240,6 +241,11 @@ export class Store {
   get room(): Room {
     const change = (work: () => void) => this.#write(work);
     return new Room({ sql: this.#db, tables: this.#tables, writes: this.#writes, shapes: this.#options, change });
+  }
+
+  /** Files that were read and not wanted. */
+  get leftOut(): LeftOut {
+    return new LeftOut(this.#db, (work) => this.#write(work));
   }
 
   close(): void {

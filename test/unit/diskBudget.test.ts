@@ -171,6 +171,8 @@ describe("an index", () => {
     const report = await bench.indexer.index();
     expect(report.droppedFiles).toBeGreaterThan(0);
     expect(report.problems.map(({ code }) => code)).toContain("FILES_DROPPED");
+    expect(report.skipped).toEqual({ "no-room": report.droppedFiles });
+    expect(report.skippedFiles[0]).toEqual({ path: "m0.py", reason: "no-room" });
     expect(bench.store.nodeAt("m0.py", "chunk")).toBeUndefined();
     expect(bench.store.nodeAt("m39.py", "chunk")).toBeDefined();
     bench.models.encoded.length = 0;

@@ -1,4 +1,6 @@
 // What the index leaves out: gone when it becomes so, counted whole, listed in part.
+import { rmSync, utimesSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { type Bench, type BenchOptions, openBench } from "./indexing.ts";
 
@@ -38,6 +40,36 @@ test("no reason, problem or detail holds the secret itself", async () => {
   expect(report).toContain("b.py");
   expect(report).not.toContain(KEY);
   expect(report).not.toContain("q8Zt3");
+});
+
+test("what was left out for its text is not read again until it changes, and is still reported", async () => {
+  const secret = `KEY = "${KEY}"\n`;
+  const { indexer, root, store, write } = await bench({ "a.py": secret, "b.py": "x = 1\n" });
+  const stamp = (seconds: number) => utimesSync(join(root, "a.py"), seconds, seconds);
+  stamp(1000);
+  const left = { path: "a.py", reason: "secret", detail: "a key or token" };
+  expect((await indexer.index()).skippedFiles).toEqual([left]);
+  // Another text of the same size and time: only one who reads can tell.
+  write({ "a.py": `${"x".repeat(secret.length - 5)} = 1\n` });
+  stamp(1000);
+  expect((await indexer.index()).skippedFiles).toEqual([left]);
+  stamp(1001);
+  expect(await indexer.index()).toMatchObject({ files: 2, skipped: {}, skippedFiles: [] });
+  write({ "a.py": secret });
+  stamp(1002);
+  await indexer.index();
+  rmSync(join(root, "a.py"));
+  expect(await indexer.index()).toMatchObject({ files: 1, skipped: {} });
+  expect(store.leftOut.filesBy(1)).toEqual([]);
+});
+
+test("a forced pass reads everything", async () => {
+  const { indexer, root, write } = await bench({ "a.py": `KEY = "${KEY}"\n` });
+  utimesSync(join(root, "a.py"), 1000, 1000);
+  await indexer.index();
+  write({ "a.py": "x".repeat(`KEY = "${KEY}"\n`.length) });
+  utimesSync(join(root, "a.py"), 1000, 1000);
+  expect(await indexer.index({ force: true })).toMatchObject({ files: 1, skipped: {} });
 });
 
 test("all are counted, the first hundred of each reason listed", async () => {
