@@ -25,7 +25,10 @@ export type NoCompletionReason =
   | "too-little-text"
   | "finished-line"
   | `filtered(${string})`
-  | `hidden(${string})`;
+  | `hidden(${HiddenBy})`;
+
+/** What judged an offer not worth showing. */
+export type HiddenBy = "gate" | "unknown-name" | "too-short";
 
 export interface NoCompletion {
   readonly reason: NoCompletionReason;

@@ -1,7 +1,10 @@
 // Why nothing was offered, or why text was changed, in words for a person.
-import type { NoCompletionReason } from "./errors.ts";
+import type { HiddenBy, NoCompletionReason } from "./errors.ts";
 
+// Records over the whole type: a reason without words does not compile.
 type FixedReason = Exclude<NoCompletionReason, `${string}(${string})`>;
+type KindOf<Reason> = Reason extends `${infer Kind}(${string})` ? Kind : never;
+type NamedKind = KindOf<NoCompletionReason>;
 
 const FIXED: Readonly<Record<FixedReason, string>> = {
   cancelled: "You typed on, or the editor no longer wanted an answer.",
@@ -27,12 +30,17 @@ const FIXED: Readonly<Record<FixedReason, string>> = {
   "finished-line": "The line is finished. Begin the next one, or trigger by hand.",
 };
 
+/** Every reason that is one word for itself. */
+export const SILENCES = Object.keys(FIXED) as readonly FixedReason[];
+
 /** Reasons that name what they are about. */
-const NAMED: Readonly<Record<string, (name: string) => string>> = {
+const NAMED: Readonly<Record<NamedKind, (name: string) => string>> = {
   "language-off": (language) =>
     `Completions while typing are off for ${language}: the model pack was not trained on it, or the setting \`precis.languages\` says so. A manual trigger works.`,
   "scheme-not-supported": (scheme) =>
     `Documents of the kind \`${scheme}:\` are shown or belong to a tool; nothing is offered there.`,
+  filtered: (filter) => `What the reader wrote was dropped: ${FILTER_MEANINGS[filter] ?? filter}.`,
+  hidden: (by) => (HIDDEN as Readonly<Record<string, string>>)[by] ?? `It was hidden: ${by}.`,
 };
 
 /** Filters by the name they carry in traces and in `filtered(name)`. */
@@ -57,7 +65,7 @@ export const FILTER_MEANINGS: Readonly<Record<string, string>> = {
   "line-breaks": "line breaks are the file's own",
 };
 
-const HIDDEN: Readonly<Record<string, string>> = {
+const HIDDEN: Readonly<Record<HiddenBy, string>> = {
   gate: "You would probably not have taken it. The setting `precis.completion.gate` says how sure the gate wants to be; a manual trigger shows it all the same.",
   "unknown-name": "It names something that exists neither in this file nor in the workspace.",
   "too-short": "It was so short that typing it is quicker than looking at it.",
@@ -66,9 +74,7 @@ const HIDDEN: Readonly<Record<string, string>> = {
 /** A sentence; for a reason this version does not know, the reason itself. */
 export function meaningOf(reason: NoCompletionReason): string {
   const [, kind = "", name = ""] = /^([\w-]+)\((.*)\)$/.exec(reason) ?? [];
-  if (kind === "filtered") return `What the reader wrote was dropped: ${FILTER_MEANINGS[name] ?? name}.`;
-  if (kind === "hidden") return HIDDEN[name] ?? `It was hidden: ${name}.`;
-  const named = NAMED[kind];
+  const named = (NAMED as Readonly<Record<string, (name: string) => string>>)[kind];
   if (named !== undefined) return named(name);
   return (FIXED as Readonly<Record<string, string>>)[reason] ?? `${reason}.`;
 }

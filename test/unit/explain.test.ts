@@ -2,8 +2,9 @@ import { describe, expect, test } from "vitest";
 import type { Completion } from "../../engine/completion/complete.ts";
 import { FILTERS } from "../../engine/completion/postprocess.ts";
 import type { Node } from "../../engine/domain.ts";
+import type { NoCompletionReason } from "../../engine/errors.ts";
 import { explain } from "../../engine/explain.ts";
-import { FILTER_MEANINGS, meaningOf } from "../../engine/reasons.ts";
+import { FILTER_MEANINGS, meaningOf, SILENCES } from "../../engine/reasons.ts";
 import { Trace } from "../../engine/trace.ts";
 
 function completion(changes: Partial<Completion> = {}, facts: Record<string, string | number> = {}): Completion {
@@ -89,7 +90,19 @@ test("silences say what they are about", () => {
   expect(meaningOf("after-deletion")).not.toBe("after-deletion.");
 });
 
+test.each<NoCompletionReason>([
+  ...SILENCES,
+  "language-off(go)",
+  "scheme-not-supported(git)",
+  "hidden(gate)",
+  "hidden(unknown-name)",
+  "hidden(too-short)",
+  ...FILTERS.map(({ name }): NoCompletionReason => `filtered(${name})`),
+])("%s is said in words", (reason) => {
+  expect(meaningOf(reason)).toMatch(/^[A-Z].{20,}\.$/s);
+});
+
 test("a reason nobody described still says its name", () => {
   expect(meaningOf("filtered(new-filter)")).toContain("new-filter");
-  expect(meaningOf("hidden(new-gate)")).toContain("new-gate");
+  expect(meaningOf("hidden(new-gate)" as NoCompletionReason)).toContain("new-gate");
 });
