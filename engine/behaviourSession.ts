@@ -15,7 +15,7 @@ export class BehaviourSession {
   readonly #session: Session;
   readonly #outcomes = new Outcomes((outcome) => this.#take(outcome));
   #behaviour: Behaviour | undefined;
-  #adopted: Gate | undefined;
+  #adopted: { readonly gate: Gate; readonly learns: boolean } | undefined;
   #saving: NodeJS.Timeout | undefined;
   #settling: NodeJS.Timeout | undefined;
 
@@ -81,12 +81,14 @@ export class BehaviourSession {
     this.#session.log((await this.#behaviour?.save()) ?? []);
   }
 
-  /** The engine's gate; one that is new takes up what was learned with its reader. */
+  /** The engine's gate; one that is new takes up what was learned with its reader, as long as it may learn. */
   #gate(): Gate | undefined {
     const gate = this.#session.engine?.gate;
-    if (gate !== undefined && gate !== this.#adopted && this.#behaviour !== undefined) {
-      gate.shift = this.#behaviour.shiftFor(gate.model.reader);
-      this.#adopted = gate;
+    const learns = this.#session.settings["completion.learn"];
+    const isNew = gate !== this.#adopted?.gate || learns !== this.#adopted?.learns;
+    if (gate !== undefined && isNew && this.#behaviour !== undefined) {
+      gate.shift = learns ? this.#behaviour.shiftFor(gate.model.reader) : NO_SHIFT;
+      this.#adopted = { gate, learns };
     }
     return gate;
   }
@@ -103,6 +105,7 @@ export class BehaviourSession {
   /** What was taken counts when it has stayed; until then nobody knows. */
   #learn(fate: Outcome["fate"], { features }: ShownOffer): void {
     const gate = this.#gate();
+    if (!this.#adopted?.learns) return;
     if (gate === undefined || features === undefined || fate === "accepted" || fate === "part") return;
     gate.shift = learn(gate.model, gate.shift, features, fate === "survived" || fate === "typed" ? 1 : 0);
     this.#behaviour?.keepShift(gate.model.reader, gate.shift);

@@ -67,6 +67,12 @@ export const SETTINGS = {
     ],
     description: "Which completions are good enough to show. A manual trigger shows all of them.",
   },
+  "completion.learn": {
+    type: "boolean",
+    default: true,
+    description:
+      "Whether the gate learns from the completions that you accept, keep and dismiss. It does so on this machine alone; “Precis: Forget Statistics” takes it back.",
+  },
   "retrieval.retrievers": {
     type: "array",
     items: { type: "string", pattern: "^[a-z][a-zA-Z0-9]*$" },
@@ -148,6 +154,7 @@ export interface Settings {
   readonly "completion.debounceMs": number;
   readonly "completion.deadlineMs": number;
   readonly "completion.gate": "off" | "balanced" | "strict";
+  readonly "completion.learn": boolean;
   readonly "retrieval.retrievers": readonly string[];
   readonly "index.maxFileKiB": number;
   readonly "index.maxDiskMiB": number;

@@ -1,6 +1,7 @@
 // The commands of the palette, and the menu behind the status-bar item.
 import { commands, Disposable, type LogOutputChannel, type QuickPickItem, QuickPickItemKind, window } from "vscode";
-import type { EngineStatus } from "../engine/protocol.ts";
+import { ExecuteCommandRequest } from "vscode-languageclient/node";
+import { ENGINE_COMMANDS, type EngineStatus } from "../engine/protocol.ts";
 import type { Engine } from "./client.ts";
 import type { ExplanationView } from "./explanation.ts";
 import { cancelIndexing, indexNow, reindex } from "./indexing.ts";
@@ -26,6 +27,7 @@ export function registerCommands(parts: Parts): Disposable {
     "precis.toggle": () => toggle(),
     "precis.openPanel": () => parts.panel.show(),
     "precis.explain": () => parts.explanation.show(),
+    "precis.forgetStatistics": () => forgetStatistics(parts.engine),
     "precis.showLog": () => parts.log.show(),
     "precis.restart": () => parts.engine.restart(),
     [MENU_COMMAND]: () => showMenu(parts.engine),
@@ -37,6 +39,17 @@ async function toggle(): Promise<void> {
   const enabled = !isEnabled();
   await setEnabled(enabled);
   window.setStatusBarMessage(enabled ? "Precis: completions on" : "Precis: completions off", 3000);
+}
+
+/** Counts of what became of completions, and what the gate learned from it. */
+async function forgetStatistics(engine: Engine): Promise<void> {
+  if (!engine.isRunning()) {
+    void window.showWarningMessage("Precis: the engine is not running. Start it, then forget its statistics.");
+    return;
+  }
+  const command = ENGINE_COMMANDS.forgetBehaviour;
+  await engine.client.sendRequest(ExecuteCommandRequest.type, { command, arguments: [] });
+  void window.showInformationMessage("Precis: statistics and what was learned from them are forgotten.");
 }
 
 interface MenuRow extends QuickPickItem {

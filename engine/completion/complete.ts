@@ -1,6 +1,6 @@
 // The recipe of one completion: prompt -> retrieve -> assemble -> generate -> post-process.
 import type { Candidate, Level, Mode, Prompt, Timings } from "../domain.ts";
-import type { NoCompletionReason, Problem } from "../errors.ts";
+import type { HiddenBy, NoCompletionReason, Problem } from "../errors.ts";
 import type { Generation, Models } from "../infer/models.ts";
 import type { Tokenizer } from "../infer/tokenizer.ts";
 import type { PackManifest } from "../pack/pack.ts";
@@ -54,7 +54,7 @@ export interface Weighed {
 
 export interface Verdict {
   /** Name of what hides the offer; it becomes the reason `hidden(name)`. Absent: the offer is shown. */
-  readonly hiddenBy?: string;
+  readonly hiddenBy?: HiddenBy;
   /** Into the trace, such as scores. */
   readonly facts: Readonly<Record<string, string | number>>;
   /** What the gate saw, to be learned from when the person has answered. */
@@ -123,7 +123,8 @@ export async function complete(
   const recalled = deps.recent?.find(cursor, mode);
   if (recalled !== undefined) {
     trace.note("origin", recalled.origin);
-    return outcome({ offer: recalled.offer });
+    const { offer, verdict } = recalled;
+    return outcome(verdict === undefined ? { offer } : { offer, verdict });
   }
 
   const syntax = deps.syntax?.of(cursor.path, cursor.text, signals.languageId);
@@ -173,7 +174,7 @@ export async function complete(
     const verdict = await trace.time("weigh", () => weigh(weighed, deps, trace));
     const { hiddenBy } = verdict;
     if (hiddenBy !== undefined) return outcome({ ...facts, verdict, reason: `hidden(${hiddenBy})` });
-    deps.recent?.add(cursor, mode, offer, options.origin);
+    deps.recent?.add(cursor, mode, offer, { origin: options.origin, verdict });
     return outcome({ ...facts, verdict, offer });
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return outcome({ reason: reasonOf(signal) });

@@ -1,5 +1,6 @@
 // What was just offered, given again while the person types along it or steps back.
 import type { Mode } from "../domain.ts";
+import type { Verdict } from "./complete.ts";
 import type { Offer } from "./filters/filter.ts";
 import type { Cursor } from "./prompt.ts";
 
@@ -16,20 +17,31 @@ interface Offered {
   readonly after: string;
   readonly offer: Offer;
   readonly origin: Origin;
+  readonly verdict: Verdict | undefined;
 }
 
 export interface Recalled {
   readonly offer: Offer;
   readonly origin: Origin;
+  /** What the gate made of the whole offer: its fate is learned from, whichever answer showed it. */
+  readonly verdict: Verdict | undefined;
 }
 
 export class RecentCompletions {
   #entries: Offered[] = [];
 
-  add(cursor: Cursor, mode: Mode, offer: Offer, origin: Origin = "typed along the last completion"): void {
+  add(
+    cursor: Cursor,
+    mode: Mode,
+    offer: Offer,
+    {
+      origin = "typed along the last completion",
+      verdict,
+    }: { readonly origin?: Origin | undefined; readonly verdict?: Verdict } = {},
+  ): void {
     const before = cursor.text.slice(0, cursor.offset);
     const after = cursor.text.slice(cursor.offset);
-    this.#entries.unshift({ path: cursor.path, mode, before, after, offer, origin });
+    this.#entries.unshift({ path: cursor.path, mode, before, after, offer, origin, verdict });
     this.#entries.length = Math.min(this.#entries.length, CAPACITY);
   }
 
@@ -37,12 +49,12 @@ export class RecentCompletions {
   find(cursor: Cursor, mode: Mode): Recalled | undefined {
     const before = cursor.text.slice(0, cursor.offset);
     const after = cursor.text.slice(cursor.offset);
-    for (const { path, mode: ofMode, before: head, after: tail, offer, origin } of this.#entries) {
+    for (const { path, mode: ofMode, before: head, after: tail, offer, ...known } of this.#entries) {
       if (path !== cursor.path || ofMode !== mode || !after.endsWith(tail) || !before.startsWith(head)) continue;
       const left = rest(offer, before.slice(head.length));
       const closers = after.slice(0, after.length - tail.length);
       const along = left === undefined ? undefined : overClosers(left, closers);
-      if (along !== undefined) return { offer: along, origin };
+      if (along !== undefined) return { offer: along, origin: known.origin, verdict: known.verdict };
     }
     return undefined;
   }

@@ -41,8 +41,15 @@ it("replaces a bracket that the editor closed meanwhile", () => {
 
 it("says where a prefetched answer comes from", () => {
   const recent = new RecentCompletions();
-  recent.add(at("x = "), "full", offer("1"), "prefetched after an acceptance");
+  recent.add(at("x = "), "full", offer("1"), { origin: "prefetched after an acceptance" });
   expect(recent.find(at("x = "), "full")?.origin).toBe("prefetched after an acceptance");
+});
+
+it("keeps what the gate made of it", () => {
+  const recent = new RecentCompletions();
+  const verdict = { facts: {}, features: { meanLogProb: -1 }, probability: 0.4 };
+  recent.add(at("x = "), "full", offer("compute(y)"), { verdict });
+  expect(recent.find(at("x = comp"), "full")?.verdict).toEqual(verdict);
 });
 
 it("keeps a bounded number", () => {
