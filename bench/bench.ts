@@ -9,6 +9,7 @@ import { drawPlots } from "./plot.ts";
 import { replayBench } from "./replay.ts";
 import { type Report, textOf } from "./report.ts";
 import { retrievalBench } from "./retrieval.ts";
+import { selective } from "./selective.ts";
 import { startup } from "./startup.ts";
 import { typing } from "./typing.ts";
 
@@ -28,6 +29,7 @@ const BENCHES: readonly Bench[] = [
   memory,
   replayBench,
   retrievalBench,
+  selective,
   startup,
   typing,
 ];

@@ -13,3 +13,8 @@ export function quantile(values: readonly number[], share: number): number {
   if (low === undefined || high === undefined) return Number.NaN;
   return low + (high - low) * (at - Math.floor(at));
 }
+
+/** NaN for an empty sample. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}

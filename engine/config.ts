@@ -80,6 +80,14 @@ export const SETTINGS = {
     default: ["jaccard", "bm25", "hierarchy", "recent"],
     description: "Retrievers whose ranks are merged.",
   },
+  "retrieval.minOverlap": {
+    type: "number",
+    default: 0,
+    minimum: 0,
+    maximum: 1,
+    description:
+      "Share of identifiers, 0 to 1, that the most similar code must have in common with the code around the cursor. Below it nothing is retrieved; 0 always retrieves. Needs the retriever `jaccard`.",
+  },
   "index.maxFileKiB": {
     type: "integer",
     default: 1024,
@@ -156,6 +164,7 @@ export interface Settings {
   readonly "completion.gate": "off" | "balanced" | "strict";
   readonly "completion.learn": boolean;
   readonly "retrieval.retrievers": readonly string[];
+  readonly "retrieval.minOverlap": number;
   readonly "index.maxFileKiB": number;
   readonly "index.maxDiskMiB": number;
   readonly "index.exclude": readonly string[];

@@ -205,7 +205,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     manifest,
     tokenizer,
     models,
-    retrieve: createRetrieve(store, retrievers),
+    retrieve: createRetrieve(store, retrievers, { minOverlap: settings["retrieval.minOverlap"] }),
     pseudoTokensOf: (ids: readonly number[]) => store.pseudoTokens(ids),
     weigh: createWeigh({ languageOf: languages.forPath, names: store, gate: () => gate }),
     ...(keeps ? { recent, written: new ReaderCache(), sticky: new StickyCandidates(() => store.generation) } : {}),

@@ -33,6 +33,8 @@ export interface TaskRow {
   readonly pseudoTokens: number;
   readonly ttftMs: number;
   readonly totalMs: number;
+  /** The best overlap retrieval found; absent where it was not measured. */
+  readonly overlap?: number;
   /** What the reader wrote, before any filter, and how it ended. */
   readonly raw: string;
   readonly ended: string;
@@ -186,7 +188,8 @@ async function runTask(
     const cursor = { path: task.path, text: withoutLine, offset: before.length };
     const completion = await workspace.complete(cursor, { mode, maxLines: 1 });
     const { prediction, em, es } = score(completion.text, task.target);
-    const raw = String(completion.trace.facts["raw"] ?? "");
+    const { raw: written = "", overlap } = completion.trace.facts;
+    const raw = String(written);
     const offer = completion.reason === undefined ? completion : undefined;
     const parses = checkParse?.({ ...cursor, target: task.target, offer, raw });
     rows.push({
@@ -203,6 +206,7 @@ async function runTask(
       pseudoTokens: completion.pseudoTokens,
       ttftMs: completion.timings.ttftMs,
       totalMs: completion.timings.totalMs,
+      ...(typeof overlap === "number" ? { overlap } : {}),
       raw,
       ended: String(completion.trace.facts["ended"] ?? ""),
       text: completion.text,

@@ -37,6 +37,7 @@ const REOPENING: readonly (keyof Settings)[] = [
   "index.maxDiskMiB",
   "index.otherText",
   "retrieval.retrievers",
+  "retrieval.minOverlap",
 ];
 
 export class LanguageServer {

@@ -134,9 +134,10 @@ export async function complete(
   trace.note("lines", `${maxLines}, ${shape.why}`);
 
   try {
-    const { candidates, problems } = await trace.time("retrieve", () =>
+    const { candidates, problems, overlap } = await trace.time("retrieve", () =>
       candidatesFor(cursor, prompt, mode, signals, deps, signal),
     );
+    if (overlap !== undefined) trace.note("overlap", overlap);
     const assembled = await trace.time("assemble", () => assemble(prompt, candidates, mode, deps));
     const known = deps.written?.find(prompt, assembled, maxLines);
     if (known !== undefined) trace.note("origin", "the reader has read the same before");

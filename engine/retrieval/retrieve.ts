@@ -24,6 +24,8 @@ export interface Wanted {
 export interface Retriever {
   /** It waits for a model, which runs in a thread of its own: it starts first, and the others search meanwhile. */
   readonly asksModels?: boolean;
+  /** Its scores are shares of identifiers in common, 0 to 1: the best says whether there is anything alike at all. */
+  readonly measuresOverlap?: boolean;
   /** Nodes of those levels, best first, none of `prompt.path`. */
   retrieve(prompt: Prompt, wanted: Wanted, signal?: AbortSignal): Promise<readonly Scored[]>;
 }
@@ -47,6 +49,8 @@ export interface RetrieveOptions {
 export interface Retrieved {
   readonly candidates: readonly Candidate[];
   readonly problems: readonly Problem[];
+  /** The best overlap that any retriever found; absent where none measures it. */
+  readonly overlap?: number;
 }
 
 export type Retrieve = (prompt: Prompt, options: RetrieveOptions, signal?: AbortSignal) => Promise<Retrieved>;
@@ -98,32 +102,41 @@ async function findRetriever(name: string): Promise<CreateRetriever | undefined>
   }
 }
 
-/** A failing retriever costs its own candidates only. */
-export function createRetrieve(store: Store, retrievers: ReadonlyMap<string, Retriever>): Retrieve {
+/**
+ * A failing retriever costs its own candidates only. With `minOverlap` above 0, overlap is measured first, and nothing is
+ * retrieved where the best is below it: code that is not alike seldom helps, and costs a longer prompt.
+ */
+export function createRetrieve(
+  store: Store,
+  retrievers: ReadonlyMap<string, Retriever>,
+  { minOverlap = 0 }: { readonly minOverlap?: number } = {},
+): Retrieve {
   return async (prompt, { limit, levels }, signal) => {
     const problems: Problem[] = [];
     const wanted = { k: limit * OVERSAMPLING, levels };
-    const propose = async (name: string, retriever: Retriever) => {
+    const propose = async (name: string, retriever: Retriever): Promise<Proposed> => {
       try {
         return { name, proposed: await retriever.retrieve(prompt, wanted, signal) };
       } catch (error) {
         if (!signal?.aborted) problems.push({ code: "RETRIEVER_FAILED", detail: `${name}: ${messageOf(error)}` });
-        return { name, proposed: [] };
+        return { name, proposed: undefined };
       }
     };
-    const { true: waiting = [], false: searching = [] } = Object.groupBy(
-      [...retrievers],
-      ([, { asksModels = false }]) => (asksModels ? "true" : "false"),
-    );
-    const lists = [];
-    for (const [name, retriever] of [...waiting, ...searching]) {
+    const lists: Promise<Proposed>[] = [];
+    for (const [name, retriever] of inOrder(retrievers, minOverlap > 0)) {
       if (signal?.aborted) break;
+      if (lists.length > 0 && !retriever.measuresOverlap && minOverlap > 0) {
+        const overlap = bestOverlap(await Promise.all(lists), retrievers);
+        if (overlap !== undefined && overlap < minOverlap) return { candidates: [], problems, overlap };
+      }
       lists.push(propose(name, retriever));
       // Messages, such as the cancellation of this very request, come in between two searches.
       await setImmediate();
     }
     const proposed = await Promise.all(lists);
     signal?.throwIfAborted();
+    const overlap = bestOverlap(proposed, retrievers);
+    if (overlap !== undefined && overlap < minOverlap) return { candidates: [], problems, overlap };
     const ranked = mergeRanks(proposed);
     const candidates: Candidate[] = [];
     for (let at = 0; at < ranked.length && candidates.length < limit; at += limit) {
@@ -134,8 +147,28 @@ export function createRetrieve(store: Store, retrievers: ReadonlyMap<string, Ret
         candidates.push({ node, score, retriever: names.join("+") });
       }
     }
-    return { candidates: candidates.slice(0, limit), problems };
+    return { candidates: candidates.slice(0, limit), problems, ...(overlap === undefined ? {} : { overlap }) };
   };
+}
+
+interface Proposed {
+  readonly name: string;
+  /** Undefined for one that failed. */
+  readonly proposed: readonly Scored[] | undefined;
+}
+
+/** Those that wait for a model first, so that the others search meanwhile; before them, if it decides, overlap. */
+function inOrder(retrievers: ReadonlyMap<string, Retriever>, overlapDecides: boolean): [string, Retriever][] {
+  const place = ({ asksModels = false, measuresOverlap = false }: Retriever) =>
+    overlapDecides && measuresOverlap ? 0 : asksModels ? 1 : 2;
+  return [...retrievers].sort(([, a], [, b]) => place(a) - place(b));
+}
+
+function bestOverlap(lists: readonly Proposed[], retrievers: ReadonlyMap<string, Retriever>): number | undefined {
+  const best = lists.flatMap(({ name, proposed }) =>
+    proposed === undefined || !retrievers.get(name)?.measuresOverlap ? [] : (proposed[0]?.score ?? 0),
+  );
+  return best.length === 0 ? undefined : Math.max(...best);
 }
 
 interface Ranked {
@@ -145,9 +178,9 @@ interface Ranked {
 }
 
 /** Best first, equal ones by id. */
-function mergeRanks(lists: readonly { readonly name: string; readonly proposed: readonly Scored[] }[]): Ranked[] {
+function mergeRanks(lists: readonly Proposed[]): Ranked[] {
   const merged = new Map<number, { id: number; score: number; names: string[] }>();
-  for (const { name, proposed } of lists) {
+  for (const { name, proposed = [] } of lists) {
     proposed.forEach(({ id }, rank) => {
       const entry = merged.get(id) ?? { id, score: 0, names: [] };
       entry.score += (WEIGHTS[name] ?? 1) / (RANK_OFFSET + rank + 1);

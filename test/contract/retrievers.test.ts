@@ -91,6 +91,36 @@ describe("retrieve", () => {
     expect(problems).toEqual([{ code: "RETRIEVER_FAILED", detail: "broken: out of order" }]);
   });
 
+  it("retrieves nothing, and asks no model, where the best overlap is below the least wanted", async () => {
+    const asked: string[] = [];
+    const asking: Retriever = {
+      asksModels: true,
+      retrieve: async () => {
+        asked.push("model");
+        return [];
+      },
+    };
+    const retrievers = new Map([["asking", asking], ...(await load(["jaccard", "bm25"]))]);
+    const wanted = { limit: 5, levels: ["chunk"] } as const;
+    const { overlap = 0, candidates } = await createRetrieve(store, retrievers)(PROMPT, wanted);
+    expect(overlap).toBeGreaterThan(0);
+    expect(overlap).toBeLessThan(1);
+    expect(asked).toHaveLength(1);
+    const none = await createRetrieve(store, retrievers, { minOverlap: overlap + 0.01 })(PROMPT, wanted);
+    expect(none).toEqual({ candidates: [], problems: [], overlap });
+    expect(asked).toHaveLength(1);
+    const same = await createRetrieve(store, retrievers, { minOverlap: overlap })(PROMPT, wanted);
+    expect(same.candidates.map(({ node }) => node.id)).toEqual(candidates.map(({ node }) => node.id));
+  });
+
+  it("goes by no overlap where what measures it failed", async () => {
+    const broken: Retriever = { measuresOverlap: true, retrieve: () => Promise.reject(new Error("out of order")) };
+    const retrievers = new Map([["broken", broken], ...(await load(["bm25"]))]);
+    const retrieve = createRetrieve(store, retrievers, { minOverlap: 1 });
+    const { candidates } = await retrieve(PROMPT, { limit: 5, levels: ["chunk"] });
+    expect(candidates.length).toBeGreaterThan(0);
+  });
+
   it("names a retriever that does not exist, and loads nothing from elsewhere", async () => {
     const { retrievers, problems } = await loadRetrievers(["jaccard", "psychic", "../retrieve"], {
       store,

@@ -4,6 +4,7 @@ import { identifiersOf } from "../identifiers.ts";
 import type { CreateRetriever, Scored, Wanted } from "../retrieve.ts";
 
 export const create: CreateRetriever = ({ store }) => ({
+  measuresOverlap: true,
   retrieve: async (prompt: Prompt, { k }: Wanted): Promise<readonly Scored[]> =>
     store.searchIdentifiers(identifiersOf(prompt.query), k, { exceptPath: prompt.path }),
 });
