@@ -1,6 +1,8 @@
 // `precis bench …`: every benchmark as a subcommand. Each prints ratios from one run, since machines differ and are shared.
 import type { Command } from "commander";
 import type { Installation } from "../engine/installation.ts";
+import { burst } from "./burst.ts";
+import { draftsBench } from "./drafts.ts";
 import { gateBench } from "./gate.ts";
 import { indexBench } from "./index.ts";
 import { latency } from "./latency.ts";
@@ -23,6 +25,8 @@ export interface Bench {
 }
 
 const BENCHES: readonly Bench[] = [
+  burst,
+  draftsBench,
   gateBench,
   indexBench,
   latency,

@@ -1,5 +1,5 @@
 // `precis bench typing`: real files typed character by character, a request at every one. What is kept between requests?
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Command, Option } from "commander";
@@ -11,6 +11,7 @@ import { EngineError } from "../engine/errors.ts";
 import type { Installation } from "../engine/installation.ts";
 import type { Bench } from "./bench.ts";
 import { median, quantile } from "./median.ts";
+import { pythonFiles } from "./pythonFiles.ts";
 import { randomOf } from "./random.ts";
 import { type Cell, type Report, report, type Table } from "./report.ts";
 
@@ -98,7 +99,7 @@ async function run(options: Options, installation: Installation): Promise<Report
 
 async function tracesOf(root: string, { files, lines, seed }: Options): Promise<Trace[]> {
   const random = randomOf(seed);
-  const paths = (await readdir(root, { recursive: true })).filter((path) => path.endsWith(".py")).sort();
+  const paths = await pythonFiles(root);
   const shuffled = paths.map((path) => ({ path, key: random() })).sort((a, b) => a.key - b.key);
   const traces: Trace[] = [];
   for (const { path } of shuffled) {

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { distance } from "fastest-levenshtein";
+import type { Cursor } from "./completion/prompt.ts";
 import type { Settings } from "./config.ts";
 import { MODES, type Mode } from "./domain.ts";
 import type { Engine, Workspace } from "./engine.ts";
@@ -155,7 +156,8 @@ export async function evaluate(engine: Engine, tasks: readonly Task[], options: 
   return reportOf(rows, options.modes);
 }
 
-async function readSource(root: string, path: string): Promise<string> {
+/** Throws `FILE_MISSING`. */
+export async function readSource(root: string, path: string): Promise<string> {
   try {
     return await readFile(join(root, path), "utf8");
   } catch (error) {
@@ -163,12 +165,8 @@ async function readSource(root: string, path: string): Promise<string> {
   }
 }
 
-async function runTask(
-  workspace: Workspace,
-  text: string,
-  task: Task,
-  { modes, checkParse }: EvalOptions,
-): Promise<TaskRow[]> {
+/** Where a task asks for its line, which its file does not hold; `text` is the whole file. */
+export function cursorOf(text: string, task: Task): Cursor {
   const lines = text.split("\n");
   if (lines[task.line]?.replace(/\r$/, "") !== task.target) {
     throw new EngineError("TASKS_INVALID", `${task.task_id}: line ${task.line} of ${task.path} is not the target`);
@@ -181,11 +179,19 @@ async function runTask(
     .slice(task.line + 1)
     .map((line) => `\n${line}`)
     .join("");
-  const withoutLine = before + after;
-  await workspace.update({ changed: [{ path: task.path, text: withoutLine }], removed: [] });
+  return { path: task.path, text: before + after, offset: before.length };
+}
+
+async function runTask(
+  workspace: Workspace,
+  text: string,
+  task: Task,
+  { modes, checkParse }: EvalOptions,
+): Promise<TaskRow[]> {
+  const cursor = cursorOf(text, task);
+  await workspace.update({ changed: [{ path: task.path, text: cursor.text }], removed: [] });
   const rows: TaskRow[] = [];
   for (const mode of modes) {
-    const cursor = { path: task.path, text: withoutLine, offset: before.length };
     const completion = await workspace.complete(cursor, { mode, maxLines: 1 });
     const { prediction, em, es } = score(completion.text, task.target);
     const { raw: written = "", overlap } = completion.trace.facts;

@@ -76,6 +76,8 @@ export interface CompleteOptions {
   readonly signals?: Signals;
   /** How a later answer from memory names this one. */
   readonly origin?: Origin;
+  /** False: token by token, to measure what drafts give. What is written is the same. */
+  readonly drafts?: boolean;
 }
 
 export interface Completion {
@@ -139,15 +141,17 @@ export async function complete(
     );
     if (overlap !== undefined) trace.note("overlap", overlap);
     const assembled = await trace.time("assemble", () => assemble(prompt, candidates, mode, deps));
+    const asked = options.drafts === false ? { input: assembled.input } : assembled;
     const known = deps.written?.find(prompt, assembled, maxLines);
     if (known !== undefined) trace.note("origin", "the reader has read the same before");
-    const written = known ?? (await trace.time("generate", () => generate(assembled, maxLines, deps, signal)));
+    const written = known ?? (await trace.time("generate", () => generate(asked, maxLines, deps, signal)));
     if (known === undefined) deps.written?.add(prompt, assembled, maxLines, written);
     const { text: raw, generation } = written;
     trace.note("raw", raw);
     trace.note("ended", generation.end);
     trace.note("reusedTokens", generation.reusedTokens);
     trace.note("runs", generation.runs);
+    trace.note("drafted", generation.drafted);
     trace.note("accepted", generation.accepted);
     const facts = { prompt, assembled, problems, generation };
     if (generation.end === "cancelled") return outcome({ ...facts, reason: reasonOf(signal) });

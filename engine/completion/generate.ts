@@ -16,7 +16,7 @@ export interface Generated {
 }
 
 export async function generate(
-  { input, drafts }: Pick<Assembled, "input" | "drafts">,
+  { input, drafts }: Pick<Assembled, "input"> & Partial<Pick<Assembled, "drafts">>,
   maxLines: number,
   deps: GenerateDeps,
   signal?: AbortSignal,
@@ -28,7 +28,7 @@ export async function generate(
       maxNewTokens: manifest.prompt.budget.newTokens,
       stopTokens: manifest.prompt.stopTokens.map(tokenizer.idOf),
       maxLines,
-      drafts,
+      ...(drafts === undefined ? {} : { drafts }),
     },
     signal,
   );
