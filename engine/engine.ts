@@ -24,6 +24,7 @@ import {
 import { chooseProviders, type ProviderSurvey, surveyProviders } from "./infer/chooseProviders.ts";
 import { type InferenceModels, startInferThread } from "./infer/inferThread.ts";
 import type { Models } from "./infer/models.ts";
+import { rememberTokens } from "./infer/rememberedTokens.ts";
 import { loadTokenizer, type Tokenizer } from "./infer/tokenizer.ts";
 import { type Languages, loadLanguages } from "./languages/languages.ts";
 import { findPack, openPack, type Pack } from "./pack/pack.ts";
@@ -106,7 +107,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     );
   }
   const tokenizerFile = join(pack.dir, manifest.tokenizer.file);
-  const tokenizer = await loadTokenizer(tokenizerFile);
+  const tokenizer = rememberTokens(await loadTokenizer(tokenizerFile));
   const { gate, problems: ofGate } = await openGate(pack);
   const languages = await loadLanguages();
   const names = settings["execution.providers"];

@@ -24,6 +24,9 @@ export interface AssembleDeps {
   readonly pseudoTokensOf: (ids: readonly number[]) => ReadonlyMap<number, Float32Array>;
 }
 
+/** No chunk of code has longer tokens on average; what is longer than its room need not be tokenised to know that. */
+const MAX_CHARS_PER_TOKEN = 16;
+
 /** Tokenising a candidate takes about a millisecond; what is copied mostly stands in the best. */
 const DRAFT_CANDIDATES = 3;
 
@@ -77,6 +80,7 @@ function takeText(
   for (const candidate of candidates) {
     if (ids.length >= room) break;
     const { path, text } = candidate.node;
+    if (text.trimEnd().length > (room - ids.length) * MAX_CHARS_PER_TOKEN) continue;
     const rendered = renderTemplate(manifest.prompt.retrieved, { path, text: text.trimEnd() }, tokenizer);
     if (ids.length + rendered.length > room) continue;
     used.push(candidate);

@@ -5,7 +5,7 @@ import { EngineError, messageOf } from "../errors.ts";
 
 export interface Tokenizer {
   /** Special tokens written in `text` become their ids only when `special` is true; user text must never pass true. */
-  encode(text: string, special?: boolean): number[];
+  encode(text: string, special?: boolean): readonly number[];
   decode(ids: readonly number[]): string;
   /** Id of one special token. Throws `PACK_INCOMPATIBLE` when the vocabulary has none of that name. */
   idOf(token: string): number;
