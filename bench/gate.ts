@@ -13,6 +13,7 @@ import type { Bench } from "./bench.ts";
 import {
   areaUnderCurve,
   atRecall,
+  crossJudge,
   fitGate,
   isRight,
   type Judged,
@@ -74,22 +75,41 @@ async function runGate(options: GateOptions, installation: Installation): Promis
   const settings = { ...parseSettings({}).settings, pack: options.pack };
   const engine = await startEngine({ packsDir: installation.packsDir, settings, workers: installation.workers });
   try {
-    const how = {
+    const collecting = {
       engine,
       settings,
       storeParent: options.store,
       say: (line: string) => process.stderr.write(`${line}\n`),
     };
-    const fitRows = offered(await rowsToFit(options, how));
-    const taskRows = offered(await rowsToMeasure(options, how));
+    const fitRows = offered(await rowsToFit(options, collecting));
+    const taskRows = offered(await rowsToMeasure(options, collecting));
     if (fitRows.length === 0) throw new EngineError("USAGE", "give --fit, or --fit-rows of an earlier run");
     const { id, version } = engine.pack.manifest;
     const reader = readerHashOf(engine.pack);
     const fitted = `${id} ${version}; ${fitRows.length} offers, ${fitRows.filter(isRight).length} right, seed ${options.seed}`;
     const model = fitGate(fitRows, { reader, fitted });
-    const without = fitGate(fitRows, { reader, fitted, without: SYMBOL_FEATURES });
     if (options.write !== undefined) await writeFile(options.write, `${JSON.stringify(model, null, 2)}\n`);
-    return reportOf(model, without, fitRows, taskRows, options);
+    const how = { reader, fitted, without: SYMBOL_FEATURES };
+    const without = fitGate(fitRows, how);
+    const ofTasks = (name: string, kind: WeighedRow["kind"]): Measured => {
+      const rows = taskRows.filter((row) => row.kind === kind);
+      return { name, rows, judged: judge(model, rows), unchecked: judge(without, rows, false) };
+    };
+    const sets: Measured[] = [
+      {
+        name: "other files",
+        rows: fitRows,
+        judged: crossJudge(fitRows, { reader, fitted }),
+        unchecked: crossJudge(fitRows, how, false),
+      },
+      ofTasks("task lines", "line"),
+      ofTasks("inside task lines", "rest"),
+    ];
+    return reportOf(
+      model,
+      sets.filter(({ rows }) => rows.length > 0),
+      options,
+    );
   } finally {
     await engine.close();
   }
@@ -112,34 +132,30 @@ async function rowsToMeasure(options: GateOptions, how: Omit<Collecting, "keep">
   return rowsOfTasks(drawn, repos, options.mode, Number(seed), { ...how, keep });
 }
 
-function reportOf(
-  model: GateModel,
-  without: GateModel,
-  fitRows: readonly WeighedRow[],
-  taskRows: readonly WeighedRow[],
-  options: GateOptions,
-): Report {
-  const sets: [name: string, rows: readonly WeighedRow[]][] = [
-    ["fit", fitRows],
-    ["task lines", taskRows.filter((row) => row.kind === "line")],
-    ["inside task lines", taskRows.filter((row) => row.kind === "rest")],
-  ];
-  const present = sets.filter(([, rows]) => rows.length > 0);
-  const judged = present.map(([name, rows]): [string, Judged[]] => [name, judge(model, rows)]);
+/** Offers, what the gate thinks of each, and what a gate that was never told of names would. */
+interface Measured {
+  readonly name: string;
+  readonly rows: readonly WeighedRow[];
+  readonly judged: readonly Judged[];
+  readonly unchecked: readonly Judged[];
+}
+
+function reportOf(model: GateModel, sets: readonly Measured[], options: GateOptions): Report {
   const notes = [
     `tasks: origin ${options.origin}, mode ${options.mode}, seed ${options.seed}; gate: ${model.fitted}`,
+    "other files: those of the fit, each judged by a gate fitted to the rest of them (five folds)",
     "right: what follows in the file begins with the offer; exact: the rest of the line is the offer",
   ];
   const tables = [
-    policyTable(model, judged, notes),
-    calibrationTable(judged),
-    symbolTable(model, without, present),
-    symbolCounts(present),
+    policyTable(model, sets, notes),
+    calibrationTable(sets),
+    symbolTable(sets),
+    symbolCounts(sets),
     weightTable(model),
   ];
   const { balanced, strict } = model.thresholds;
-  const byName = Object.fromEntries(judged);
-  const bins = Object.fromEntries(judged.map(([name, each]) => [name, reliability(each, BINS)]));
+  const byName = Object.fromEntries(sets.map(({ name, judged }) => [name, judged]));
+  const bins = Object.fromEntries(sets.map(({ name, judged }) => [name, reliability(judged, BINS)]));
   return report("gate", tables, [coveragePlot(byName, { off: 0, balanced, strict }), reliabilityPlot(bins)]);
 }
 
@@ -147,9 +163,9 @@ function percent(share: number): number {
   return Number((100 * share).toFixed(1));
 }
 
-function policyTable(model: GateModel, judged: readonly (readonly [string, Judged[]])[], notes: string[]): Table {
+function policyTable(model: GateModel, sets: readonly Measured[], notes: string[]): Table {
   const policies = { off: 0, ...model.thresholds };
-  const rows = judged.flatMap(([name, each]) =>
+  const rows = sets.flatMap(({ name, judged: each }) =>
     Object.entries(policies).map(([policy, threshold]): Cell[] => {
       const { n, coverage, precision, exact, recall } = shownAt(each, threshold);
       return [
@@ -171,31 +187,27 @@ function policyTable(model: GateModel, judged: readonly (readonly [string, Judge
     rows,
     notes: [
       ...notes,
-      ...judged.map(([name, each]) => `area under the curve, ${name}: ${areaUnderCurve(each).toFixed(3)}`),
+      ...sets.map(({ name, judged }) => `area under the curve, ${name}: ${areaUnderCurve(judged).toFixed(3)}`),
     ],
   };
 }
 
-function calibrationTable(judged: readonly (readonly [string, Judged[]])[]): Table {
+function calibrationTable(sets: readonly Measured[]): Table {
   return {
     title: "Calibration, in bins of equal size",
     columns: ["offers", "n", "stated %", "right %"],
-    rows: judged.flatMap(([name, each]) =>
-      reliability(each, BINS).map((bin): Cell[] => [name, bin.n, percent(bin.predicted), percent(bin.observed)]),
+    rows: sets.flatMap(({ name, judged }) =>
+      reliability(judged, BINS).map((bin): Cell[] => [name, bin.n, percent(bin.predicted), percent(bin.observed)]),
     ),
   };
 }
 
 /** The same gate fitted without what the symbol check found. */
-function symbolTable(
-  model: GateModel,
-  without: GateModel,
-  sets: readonly (readonly [string, readonly WeighedRow[]])[],
-): Table {
-  const rows = sets.flatMap(([name, each]) =>
+function symbolTable(sets: readonly Measured[]): Table {
+  const rows = sets.flatMap(({ name, judged, unchecked }) =>
     RECALLS.map((recall): Cell[] => {
-      const a = atRecall(judge(model, each), recall);
-      const b = atRecall(judge(without, each, false), recall);
+      const a = atRecall(judged, recall);
+      const b = atRecall(unchecked, recall);
       return [
         name,
         percent(recall),
@@ -214,8 +226,8 @@ function symbolTable(
 }
 
 /** What the check says by itself. */
-function symbolCounts(sets: readonly (readonly [string, readonly WeighedRow[]])[]): Table {
-  const rows = sets.flatMap(([name, each]) =>
+function symbolCounts(sets: readonly Measured[]): Table {
+  const rows = sets.flatMap(({ name, rows: each }) =>
     [...SYMBOL_FEATURES.map((feature) => [feature]), SYMBOL_FEATURES].map((findings): Cell[] => {
       const isFlagged = (row: WeighedRow) => findings.some((finding) => (row.features[finding] ?? 0) > 0);
       const flagged = each.filter(isFlagged);

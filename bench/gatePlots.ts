@@ -8,7 +8,8 @@ const HEIGHT = 260;
 export function reliabilityPlot(sets: Readonly<Record<string, readonly Bin[]>>): object {
   const values = Object.entries(sets).flatMap(([set, bins]) => bins.map((bin) => ({ set, ...bin })));
   const top = Math.min(1, Math.ceil(Math.max(...values.flatMap((each) => [each.predicted, each.observed])) * 10) / 10);
-  const axis = { domain: [0, top] };
+  // By the root, or most offers would crowd in the corner.
+  const axis = { domain: [0, top], type: "sqrt" };
   return {
     title: "Calibration: stated probability against the share that was right",
     width: WIDTH,
@@ -22,7 +23,10 @@ export function reliabilityPlot(sets: Readonly<Record<string, readonly Bin[]>>):
           ],
         },
         mark: { type: "line", strokeDash: [4, 4], color: "gray" },
-        encoding: { x: { field: "predicted", type: "quantitative" }, y: { field: "observed", type: "quantitative" } },
+        encoding: {
+          x: { field: "predicted", type: "quantitative", scale: axis },
+          y: { field: "observed", type: "quantitative", scale: axis },
+        },
       },
       {
         data: { values },
@@ -36,9 +40,10 @@ export function reliabilityPlot(sets: Readonly<Record<string, readonly Bin[]>>):
       {
         data: { values },
         mark: { type: "text", dy: -9, fontSize: 9 },
+        transform: [{ filter: "datum.predicted > 0.004" }],
         encoding: {
-          x: { field: "predicted", type: "quantitative" },
-          y: { field: "observed", type: "quantitative" },
+          x: { field: "predicted", type: "quantitative", scale: axis },
+          y: { field: "observed", type: "quantitative", scale: axis },
           text: { field: "n", type: "quantitative" },
           color: { field: "set", type: "nominal" },
         },

@@ -3,10 +3,13 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { crossJudge, fitGate, judge, KEPT, reliability, shownAt } from "../../bench/gateFit.ts";
 import { fitLogistic, standard } from "../../bench/logistic.ts";
 import { compare, drawPositions, positionAt } from "../../bench/positions.ts";
 import { randomOf } from "../../bench/random.ts";
 import { drawTraces, type Key, keysOf } from "../../bench/traces.ts";
+import type { WeighedRow } from "../../bench/weighedRows.ts";
+import { parseGate } from "../../engine/completion/gate.ts";
 
 let dir: string;
 beforeEach(() => {
@@ -95,4 +98,48 @@ test("logistic regression finds the weights that made the answers", () => {
 
 test("a column that never varies has scale 1", () => {
   expect(standard([2, 2, 2])).toEqual({ mean: 2, scale: 1 });
+});
+
+describe("a fitted gate", () => {
+  const random = randomOf(5);
+  const rows = Array.from({ length: 1500 }, (_, n): WeighedRow => {
+    const x = 2 * random() - 1;
+    const isRight = random() < 1 / (1 + Math.exp(2 - 4 * x));
+    return {
+      repo: "r",
+      path: `${n % 37}.py`,
+      kind: "rest",
+      mode: "full",
+      offer: "offered",
+      truth: isRight ? "offered" : "other",
+      outcome: isRight ? "exact" : "wrong",
+      features: { meanLogProb: x, unresolved: Number(!isRight && n % 10 === 0) },
+      facts: {},
+    };
+  });
+  const options = { reader: "0123456789abcdef", fitted: "drawn" };
+  const model = fitGate(rows, options);
+  const judged = crossJudge(rows, options);
+
+  test("is what an engine reads", () => {
+    expect(parseGate(JSON.stringify(model))).toEqual(model);
+  });
+
+  test("has thresholds that keep their shares of what is right in files it was not fitted to", () => {
+    expect(judged).toHaveLength(rows.length);
+    for (const policy of ["balanced", "strict"] as const)
+      expect(shownAt(judged, model.thresholds[policy]).recall).toBeCloseTo(KEPT[policy], 1);
+    expect(shownAt(judged, model.thresholds.strict).precision).toBeGreaterThan(shownAt(judged, 0).precision);
+  });
+
+  test("states probabilities that hold", () => {
+    for (const { predicted, observed } of reliability(judged, 5))
+      expect(Math.abs(predicted - observed)).toBeLessThan(0.1);
+  });
+
+  test("never shows what names something unknown", () => {
+    const unknown = rows.filter((row) => row.features["unresolved"] === 1);
+    expect(judge(model, unknown).every(({ probability }) => probability === 0)).toBe(true);
+    expect(judge(model, unknown, false).every(({ probability }) => probability > 0)).toBe(true);
+  });
 });
