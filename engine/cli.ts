@@ -56,6 +56,7 @@ function buildProgram(): Command {
     .option("--workspace <dir>", "workspace folder; the enclosing git root when absent")
     .addOption(new Option("--mode <mode>", "what the reader sees").choices(MODES).default("full"))
     .option("--max-lines <n>", "most lines", wholeNumber, 1)
+    .option("--suggestions <n>", "how many different offers, as a manual trigger brings them", wholeNumber, 1)
     .option("--explain", "print the readable account of the request")
     .addOption(store())
     .addOption(pack())

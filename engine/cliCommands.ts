@@ -146,6 +146,7 @@ interface CompleteOptions extends StoreAndPack {
   readonly workspace?: string;
   readonly mode: Mode;
   readonly maxLines: number;
+  readonly suggestions: number;
   readonly explain?: boolean;
 }
 
@@ -165,7 +166,7 @@ export async function completeCommand(
       const path = relative(root, file).split(sep).join("/");
       const completion = await workspace.complete(
         { path, text, offset },
-        { mode: options.mode, maxLines: options.maxLines },
+        { mode: options.mode, maxLines: options.maxLines, suggestions: options.suggestions },
       );
       if (options.explain) return print(explain({ root, path, line, column, completion }));
       const {
@@ -173,12 +174,15 @@ export async function completeCommand(
         prompt: _prompt,
         problems,
         replaceRight: _replaceRight,
+        reused: _reused,
         candidates,
+        others,
         ...facts
       } = completion;
       sayProblems(problems);
+      const offers = [completion, ...(others ?? [])].map((offer) => offer.text);
       if (!options.json)
-        return print(completion.reason === undefined ? completion.text : `(nothing: ${completion.reason})`);
+        return print(completion.reason === undefined ? offers.join("\n---\n") : `(nothing: ${completion.reason})`);
       const flat = candidates.map(({ node, score, retriever }) => ({
         path: node.path,
         level: node.level,
@@ -187,7 +191,8 @@ export async function completeCommand(
         score,
         retriever,
       }));
-      print(JSON.stringify({ ...facts, candidates: flat }));
+      const scores = others?.map(({ text: other, meanLogProb }) => ({ text: other, meanLogProb }));
+      print(JSON.stringify({ ...facts, candidates: flat, ...(scores === undefined ? {} : { others: scores }) }));
     } finally {
       workspace.close();
     }

@@ -8,27 +8,33 @@ import {
 } from "vscode-languageserver/node";
 import type { TextDocument } from "vscode-languageserver-textdocument";
 import type { BehaviourSession } from "./behaviourSession.ts";
+import { ALTERNATIVES } from "./completion/alternatives.ts";
 import { type CompleteOptions, type Completion, silent } from "./completion/complete.ts";
+import type { Offer } from "./completion/filters/filter.ts";
 import { Flights } from "./completion/flights.ts";
 import { afterAcceptance } from "./completion/prefetch.ts";
 import type { Cursor } from "./completion/prompt.ts";
 import { accepted } from "./completion/surroundings.ts";
-import { decide } from "./completion/trigger.ts";
+import { decide, TRIGGER } from "./completion/trigger.ts";
 import { Editing, type Place, triggerOf } from "./editing.ts";
 import type { Engine, Workspace } from "./engine.ts";
 import { EngineError, type NoCompletionReason } from "./errors.ts";
 import { explain } from "./explain.ts";
 import { ACCEPT_COMMAND, type Accepted, type EditorState, type Explanation } from "./protocol.ts";
+import { meaningOf } from "./reasons.ts";
 import type { Session } from "./session.ts";
+
+/** Asked by hand, several offers come, which the editor's commands show one after another. */
+const SUGGESTIONS = { automatic: 1, manual: ALTERNATIVES.most } as const;
 
 /** A prefetch begins when nothing else has been asked for so long: the editor asks by itself after an acceptance. */
 const PREFETCH_PAUSE_MS = 150;
 
-/** What was offered last, so that its acceptance says where the cursor will be. */
+/** One of the offers made last, so that its acceptance says where the cursor will be. */
 interface Offered {
   readonly id: number;
   readonly asked: Asked;
-  readonly completion: Completion;
+  readonly offer: Offer;
 }
 
 /** A request that is worth computing. */
@@ -45,6 +51,11 @@ interface Prefetch {
   readonly expected: readonly string[];
 }
 
+/** Where a request was made; the document is unknown where the editor never opened it. */
+type Spot = Pick<Place, "uri" | "offset"> & { readonly document: TextDocument | undefined };
+
+const UNKNOWN = { document: undefined, offset: 0 };
+
 export class CompletionSession {
   readonly #session: Session;
   readonly #behaviour: BehaviourSession;
@@ -54,7 +65,7 @@ export class CompletionSession {
   #prefetch: Prefetch | undefined;
   /** Requests that are being answered. */
   #busy = 0;
-  #offered: Offered | undefined;
+  #offered: readonly Offered[] = [];
   #completions = 0;
 
   constructor(session: Session, behaviour: BehaviourSession) {
@@ -74,7 +85,8 @@ export class CompletionSession {
     this.#current = aborter;
     token.onCancellationRequested(() => aborter.abort());
     const place = this.#editing.placeOf(params);
-    if (place === undefined) return [];
+    if (place === undefined)
+      return this.#stayedSilent({ ...UNKNOWN, uri: params.textDocument.uri }, "unknown-document");
     const { engine, settings } = this.#session;
     if (!settings.enabled) return this.#stayedSilent(place, "off");
     if (engine === undefined) return this.#stayedSilent(place, "not-ready");
@@ -86,7 +98,7 @@ export class CompletionSession {
     this.#busy += 1;
     try {
       await pause(decision.waitMs, aborter.signal);
-      if (aborter.signal.aborted) return [];
+      if (aborter.signal.aborted) return this.#unwanted(place, aborter);
       // Not every editor asks anew for what has been typed during the pause.
       if (place.document.version !== version) return this.#stayedSilent(place, "stale-document");
       const completion = await this.#flights.answer(
@@ -95,8 +107,9 @@ export class CompletionSession {
         (signal) => this.#compute(asked, signal),
         aborter.signal,
         this.#editing.typing.rhythm.latencyMs,
+        asked.how.suggestions,
       );
-      return completion === undefined ? [] : this.#answered(asked, completion);
+      return completion === undefined ? this.#unwanted(place, aborter) : this.#answered(asked, completion);
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       this.#session.connection.console.error(`${error.message}. ${error.action}`);
@@ -106,9 +119,26 @@ export class CompletionSession {
     }
   }
 
-  explain(): Explanation {
+  /** `uri`: of the document the person looks at, if any. */
+  explain(uri?: string): Explanation {
     const { last } = this.#session;
-    return { markdown: explain(last), root: last?.root ?? null };
+    return { markdown: explain(last, this.#noteOn(uri)), root: last?.root ?? null };
+  }
+
+  /** What the account of the last request does not tell of the present. */
+  #noteOn(uri: string | undefined): string {
+    const { last, settings } = this.#session;
+    if (!settings.enabled) return `> ${meaningOf("off")}`;
+    if (uri === undefined || last?.uri === uri) return "";
+    const scheme = uri.slice(0, uri.indexOf(":"));
+    const schemes: readonly string[] = TRIGGER.schemes;
+    const reason = !schemes.includes(scheme)
+      ? meaningOf(`scheme-not-supported(${scheme})`)
+      : this.#editing.editorOf(uri).isReadOnly
+        ? meaningOf("read-only-document")
+        : "Editors do not ask where a document is read-only or too large, and not while they are told to be quiet.";
+    const rest = last === undefined ? "" : " What follows is the account of another document's last request.";
+    return `> For \`${nameOf(uri)}\` nothing has been asked. ${reason}${rest}`;
   }
 
   editorState(state: EditorState): void {
@@ -118,7 +148,8 @@ export class CompletionSession {
   accepted({ completionId }: Accepted): void {
     this.#session.connection.console.debug(`completion ${completionId} accepted`);
     this.#behaviour.accepted(completionId);
-    if (this.#offered?.id === completionId) void this.#prefetchAfter(this.#offered);
+    const offered = this.#offered.find(({ id }) => id === completionId);
+    if (offered !== undefined) void this.#prefetchAfter(offered);
   }
 
   /** Ends what is being computed. */
@@ -132,12 +163,14 @@ export class CompletionSession {
     const { folders, settings } = this.#session;
     const located = folders.locate(place.uri);
     const cursor = { path: located?.path ?? nameOf(place.uri), ...place.cursor };
-    const signals = this.#editing.signalsOf(place, triggerOf(params), performance.now());
+    const trigger = triggerOf(params);
+    const signals = this.#editing.signalsOf(place, trigger, performance.now());
     const how = {
       mode: settings.mode,
       maxLines: settings["completion.maxLines"],
       gate: settings["completion.gate"],
       signals,
+      suggestions: SUGGESTIONS[trigger],
     };
     return { place, cursor, source: located?.workspace ?? engine, how };
   }
@@ -146,7 +179,7 @@ export class CompletionSession {
     const { settings } = this.#session;
     const situation = this.#editing.situationOf(place, triggerOf(params), {
       isLanguageOn: isLanguageOn(place.document.languageId, settings.languages, engine.pack.manifest.languages),
-      isAnswered: source.remembers(cursor, how.mode) || this.#flights.mayAnswer(cursor, how.mode),
+      isAnswered: source.remembers(cursor, how.mode) || this.#flights.mayAnswer(cursor, how.mode, how.suggestions),
     });
     return decide(situation, this.#editing.typing.rhythm, settings["completion.debounceMs"], performance.now());
   }
@@ -163,25 +196,34 @@ export class CompletionSession {
     this.#session.show();
     if (completion.timings.tokens > 0) this.#editing.typing.answered(completion.timings.totalMs);
     if (completion.reason !== undefined) return [];
-    this.#completions += 1;
-    this.#offered = { id: this.#completions, asked, completion };
-    const { uri, languageId } = place.document;
-    const text = place.document.getText();
-    const { verdict } = completion;
-    this.#behaviour.shown({
-      id: this.#completions,
-      uri,
-      language: languageId,
-      text,
-      offset: place.offset,
-      offer: completion,
-      features: verdict?.features,
-    });
-    if (place.listed === undefined) this.#editing.typing.shown(uri, place.offset, completion);
-    return [itemOf(place, completion, this.#completions)];
+    const { document, offset } = place;
+    const { verdict, others = [] } = completion;
+    const features = verdict?.features;
+    const [first, ...rest] = [{ ...completion, features }, ...others].map((offer) => ({
+      id: this.#nextId(),
+      offer: { text: offer.text, replaceRight: offer.replaceRight },
+      features: offer.features,
+    }));
+    if (first === undefined) return [];
+    const offers = [first, ...rest];
+    this.#offered = offers.map(({ id, offer }) => ({ id, asked, offer }));
+    const { uri, languageId: language } = document;
+    this.#behaviour.shown({ ...first, others: rest, uri, language, text: document.getText(), offset });
+    if (place.listed === undefined) this.#editing.typing.shown(uri, offset, completion, others);
+    return offers.map(({ id, offer }) => itemOf(place, offer, id));
   }
 
-  #stayedSilent(place: Place, reason: NoCompletionReason): InlineCompletionItem[] {
+  #nextId(): number {
+    this.#completions += 1;
+    return this.#completions;
+  }
+
+  /** Nobody waits for the answer any more. The request that took its place, if any, has an account of its own. */
+  #unwanted(place: Place, aborter: AbortController): InlineCompletionItem[] {
+    return this.#current === aborter ? this.#stayedSilent(place, "cancelled") : [];
+  }
+
+  #stayedSilent(place: Spot, reason: NoCompletionReason): InlineCompletionItem[] {
     const isNews = this.#session.last?.completion.reason !== reason;
     this.#record(place, silent(this.#session.settings.mode, reason));
     // One for every keystroke would cost more than it tells.
@@ -189,26 +231,37 @@ export class CompletionSession {
     return [];
   }
 
-  #record({ document, offset, uri }: Place, completion: Completion): void {
-    const { line, character } = document.positionAt(offset);
+  #record({ document, offset, uri }: Spot, completion: Completion): void {
+    const { line, character } = document?.positionAt(offset) ?? { line: 0, character: 0 };
     const located = this.#session.folders.locate(uri);
     const root = located === undefined ? {} : { root: located.workspace.root };
     const path = located?.path ?? nameOf(uri);
-    this.#session.last = { ...root, path, line: line + 1, column: character + 1, completion };
+    this.#session.last = {
+      ...root,
+      uri: document?.uri ?? uri,
+      path,
+      line: line + 1,
+      column: character + 1,
+      completion,
+    };
   }
 
   /** Computes what will be wanted on the next line, when nothing else is; text that leads elsewhere ends it. */
-  async #prefetchAfter({ asked, completion }: Offered): Promise<void> {
-    const cursor = afterAcceptance(asked.cursor, completion);
+  async #prefetchAfter({ asked, offer }: Offered): Promise<void> {
+    const cursor = afterAcceptance(asked.cursor, offer);
     if (cursor === undefined) return;
     const { mode } = asked.how;
     const aborter = new AbortController();
     this.#prefetch?.aborter.abort();
-    this.#prefetch = { aborter, expected: [accepted(asked.cursor, completion), cursor.text] };
+    this.#prefetch = { aborter, expected: [accepted(asked.cursor, offer), cursor.text] };
     do await pause(PREFETCH_PAUSE_MS, aborter.signal);
     while (this.#busy > 0 && !aborter.signal.aborted);
     if (aborter.signal.aborted || asked.source.remembers(cursor, mode)) return;
-    const ahead: Asked = { ...asked, cursor, how: { ...asked.how, origin: "prefetched after an acceptance" } };
+    const ahead: Asked = {
+      ...asked,
+      cursor,
+      how: { ...asked.how, origin: "prefetched after an acceptance", suggestions: 1 },
+    };
     try {
       const ready = await this.#flights.answer(cursor, mode, (signal) => this.#compute(ahead, signal), aborter.signal);
       if (ready !== undefined) this.#session.connection.console.debug(`prefetched: ${ready.reason ?? ready.text}`);
@@ -230,16 +283,16 @@ export function isLanguageOn(
   return setting[languageId] ?? setting["*"] ?? isTrained;
 }
 
-function itemOf({ document, offset, listed }: Place, completion: Completion, id: number): InlineCompletionItem {
+function itemOf({ document, offset, listed }: Place, { text, replaceRight }: Offer, id: number): InlineCompletionItem {
   // Beside an open list the offer begins with the selected item and replaces what the item would.
   const start = offset - (listed?.typed.length ?? 0);
-  const range = { start: document.positionAt(start), end: document.positionAt(offset + completion.replaceRight) };
+  const range = { start: document.positionAt(start), end: document.positionAt(offset + replaceRight) };
   const accept = {
     title: "Accepted",
     command: ACCEPT_COMMAND,
     arguments: [{ completionId: id } satisfies Accepted],
   };
-  return { insertText: (listed?.text ?? "") + completion.text, range, command: accept };
+  return { insertText: (listed?.text ?? "") + text, range, command: accept };
 }
 
 /** Resolves after `ms`, or at once when aborted. */

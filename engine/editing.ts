@@ -49,6 +49,11 @@ export class Editing {
     if (state.undoneVersion !== undefined) this.typing.undone(state.uri, state.undoneVersion);
   }
 
+  /** What the editor said of that document last; an ordinary one for what it never spoke of. */
+  editorOf(uri: string): Omit<EditorState, "uri"> {
+    return this.#editor?.uri === uri ? this.#editor : ORDINARY;
+  }
+
   /** Undefined for a document that is not open. */
   placeOf({ textDocument, position, context }: InlineCompletionParams): Place | undefined {
     const document = this.#documents.get(textDocument.uri);
@@ -80,7 +85,7 @@ export class Editing {
     const { text, offset } = cursor;
     const lineStart = offset === 0 ? 0 : text.lastIndexOf("\n", offset - 1) + 1;
     const lineEnd = text.indexOf("\n", offset);
-    const { cursors, isDiff, isReadOnly } = this.#editor?.uri === document.uri ? this.#editor : ORDINARY;
+    const { cursors, isDiff, isReadOnly } = this.editorOf(document.uri);
     return {
       ...facts,
       trigger,

@@ -5,6 +5,7 @@ export type NoCompletionReason =
   | "cancelled"
   | "superseded"
   | "stale-document"
+  | "unknown-document"
   | "not-ready"
   | "off"
   | "deadline"

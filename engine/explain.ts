@@ -7,6 +7,8 @@ import { FILTER_MEANINGS, meaningOf } from "./reasons.ts";
 export interface LastRequest {
   /** Absolute path of the workspace folder; absent for a document outside all of them. */
   readonly root?: string;
+  /** Address of the document, of a notebook's cell its own; absent outside an editor. */
+  readonly uri?: string;
   readonly path: string;
   /** 1-based. */
   readonly line: number;
@@ -14,20 +16,31 @@ export interface LastRequest {
   readonly completion: Completion;
 }
 
+const TITLE = "# Last completion";
+
 /** Facts of the trace that have their own place in the account. */
 const TOLD_ELSEWHERE = new Set(["raw", "filters"]);
 
-export function explain(last: LastRequest | undefined): string {
+/** `note`: what a person must know first, such as that the last request was another document's. */
+export function explain(last: LastRequest | undefined, note = ""): string {
   if (last === undefined)
-    return "# Last completion\n\nNothing has been asked yet. Type in a file and run this again.\n";
+    return [TITLE, note, "Nothing has been asked yet. Type in a file and run this again.\n"]
+      .filter(Boolean)
+      .join("\n\n");
+  const { reused } = last.completion;
+  // What was read and written is told of the request that did it.
+  const made = reused === undefined ? last : { ...last, completion: reused.account };
   const sections = [
+    TITLE,
+    note,
     outcome(last),
-    writing(last),
-    reading(last),
-    candidates(last),
-    facts(last),
-    stages(last),
-    problems(last),
+    writing(made),
+    others(last),
+    reading(made),
+    candidates(made),
+    facts(made),
+    stages(made),
+    problems(made),
   ];
   return `${sections.filter((section) => section !== "").join("\n\n")}\n`;
 }
@@ -35,12 +48,37 @@ export function explain(last: LastRequest | undefined): string {
 function outcome({ path, line, column, completion }: LastRequest): string {
   const { reason, text, replaceRight, timings, mode } = completion;
   const where = `${link(path, line, line, `${path}:${line}:${column}`)} · mode **${mode}** · ${milliseconds(timings.totalMs)}`;
-  const head = ["# Last completion", where];
+  const head = [where];
   if (reason !== undefined)
     return [...head, `**Nothing was offered** (\`${reason}\`). ${meaningOf(reason)}`].join("\n\n");
   const replaced =
     replaceRight === 0 ? [] : [`Accepting replaces ${count(replaceRight, "character")} right of the cursor.`];
-  return [...head, "Offered:", fence(text, path), ...replaced].join("\n\n");
+  return [...head, "Offered:", fence(text, path), ...replaced, ...again(completion)].join("\n\n");
+}
+
+/** That nothing was computed, and whose account follows. */
+function again({ reused }: Completion): string[] {
+  if (reused === undefined) return [];
+  const { origin, typed, account } = reused;
+  const since = typed === 0 ? "" : `, ${count(typed, "character")} further`;
+  const took = milliseconds(account.timings.totalMs);
+  return [
+    `**Reused**: ${origin}${since}. The reader was not asked again; what follows is the account of the request that made it, which took ${took}.`,
+  ];
+}
+
+/** The other offers of a manual trigger. */
+function others({ path, completion }: LastRequest): string {
+  const rest = completion.others ?? [];
+  if (rest.length === 0) return "";
+  const each = rest.map(
+    ({ text, meanLogProb }) => `Mean log-probability of a token ${meanLogProb.toFixed(2)}:\n\n${fence(text, path)}`,
+  );
+  return [
+    "## Also offered",
+    "The editor's commands for the next and the previous suggestion show these.",
+    ...each,
+  ].join("\n\n");
 }
 
 /** What the reader wrote, where it is not what was offered, and which filters had a hand in it. */

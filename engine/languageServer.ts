@@ -22,6 +22,7 @@ import {
   type EditorState,
   ENGINE_COMMANDS,
   EXPLAIN,
+  type ExplainParams,
   SETTINGS_SECTION,
   SKIPPED,
   STATISTICS,
@@ -74,7 +75,7 @@ export class LanguageServer {
       const progress = await this.#startProgress("Precis: indexing", { token: workDoneToken, cancellation });
       return this.#indexing.index({ progress, isForced: command === ENGINE_COMMANDS.reindex });
     });
-    connection.onRequest(EXPLAIN, () => this.#completions.explain());
+    connection.onRequest(EXPLAIN, (params: ExplainParams | null) => this.#completions.explain(params?.uri));
     connection.onRequest(STATISTICS, () => this.#behaviour.statistics());
     connection.onRequest(SKIPPED, () => this.#session.folders.skippedFiles());
     connection.onNotification(EDITOR_STATE, (params: EditorState) => this.#completions.editorState(params));

@@ -3,15 +3,21 @@
 import { distance } from "fastest-levenshtein";
 import type { GateFeatures } from "./completion/gateFeatures.ts";
 
-export interface ShownOffer {
+/** One of the offers of an answer. */
+export interface OfferToTake {
   readonly id: number;
+  readonly offer: { readonly text: string; readonly replaceRight: number };
+  readonly features?: GateFeatures | undefined;
+}
+
+export interface ShownOffer extends OfferToTake {
   readonly uri: string;
   readonly language: string;
   /** The document it was made for. */
   readonly text: string;
   readonly offset: number;
-  readonly offer: { readonly text: string; readonly replaceRight: number };
-  readonly features?: GateFeatures | undefined;
+  /** Offers of the same answer that a person can turn to; whichever is followed is the one that was shown. */
+  readonly others?: readonly OfferToTake[];
 }
 
 /**
@@ -39,7 +45,9 @@ const PAIRS = ["()", "[]", "{}", '""', "''", "``"];
 
 /** The offer on the screen. */
 interface Current {
-  readonly shown: ShownOffer;
+  shown: ShownOffer;
+  /** As `shown`, each with another offer of the same place. */
+  others: readonly ShownOffer[];
   readonly ids: Set<number>;
   readonly at: number;
   readonly before: string;
@@ -81,8 +89,10 @@ export class Outcomes {
   /** An answer went to the editor. The rest of what is shown already goes on as the same offer. */
   shown(shown: ShownOffer, at: number): void {
     const current = this.#current;
-    if (current !== undefined && isRest(current, shown)) {
-      current.ids.add(shown.id);
+    const offers = eachOf(shown);
+    if (current !== undefined && offers.some((offer) => isRest(current, offer))) {
+      for (const { id } of offers) current.ids.add(id);
+      current.others = [...current.others, ...offers.flatMap((offer) => sinceBeginning(current, offer))];
       return;
     }
     this.#end(at);
@@ -90,9 +100,10 @@ export class Outcomes {
     this.#texts.set(shown.uri, text);
     const before = text.slice(0, offset);
     const after = text.slice(offset);
-    const ids = new Set([shown.id]);
+    const ids = new Set(offers.map(({ id }) => id));
     this.#current = {
       shown,
+      others: offers.slice(1),
       ids,
       at,
       before,
@@ -116,7 +127,7 @@ export class Outcomes {
       for (const each of kept) if (each.shown.uri === uri) move(each, edit);
     };
     moveThose(this.#kept);
-    if (current?.shown.uri === uri && !this.#follow(current, text, at)) {
+    if (current?.shown.uri === uri && !this.#followAny(current, text, at)) {
       const before = this.#kept.length;
       this.#end(at);
       // What was taken in part stood there before this edit.
@@ -155,6 +166,17 @@ export class Outcomes {
   forget(): void {
     this.#current = undefined;
     this.#kept = [];
+  }
+
+  /** False when the new text leaves every offer of the answer. */
+  #followAny(current: Current, text: string, at: number): boolean {
+    const { shown, others } = current;
+    for (const each of [shown, ...others]) {
+      current.shown = each;
+      if (this.#follow(current, text, at)) return true;
+    }
+    current.shown = shown;
+    return false;
   }
 
   /** False when the new text leaves the offer. */
@@ -216,6 +238,19 @@ export class Outcomes {
       this.#report({ fate: isStillThere(text, now) ? "survived" : "lost", shown, characters: text.length });
     }
   }
+}
+
+/** One for each offer of the answer. */
+function eachOf(shown: ShownOffer): ShownOffer[] {
+  const { others = [], ...first } = shown;
+  return [first, ...others.map((other) => ({ ...first, features: undefined, ...other }))];
+}
+
+/** An offer for the rest of the place, as one that begins where the current one did; none where closers stand between. */
+function sinceBeginning({ shown, typed, closers }: Current, rest: ShownOffer): ShownOffer[] {
+  if (closers !== "" || rest.offset !== shown.offset + typed) return [];
+  const { text, replaceRight } = rest.offer;
+  return [{ ...rest, offset: shown.offset, offer: { text: shown.offer.text.slice(0, typed) + text, replaceRight } }];
 }
 
 function isRest(current: Current, shown: ShownOffer): boolean {

@@ -2,7 +2,7 @@
 
 /** Server → client notification, sent on every change: `EngineStatus`. */
 export const STATUS = "precis/status";
-/** Client → server request: what happened to the last completion. `null` params, answers `Explanation`. */
+/** Client → server request: what happened to the last completion. `ExplainParams` or null, answers `Explanation`. */
 export const EXPLAIN = "precis/explain";
 /** Client → server request: what the index left out, and why. `null` params, answers `SkippedFiles`. */
 export const SKIPPED = "precis/skipped";
@@ -122,6 +122,11 @@ export interface LastCompletion {
   readonly ttftMs: number;
   /** Why nothing was offered; absent when something was. */
   readonly reason?: string;
+}
+
+export interface ExplainParams {
+  /** Of the document that the active editor shows: the account says so where the last request was another one's. */
+  readonly uri: string;
 }
 
 export interface Explanation {

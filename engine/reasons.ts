@@ -7,9 +7,10 @@ type KindOf<Reason> = Reason extends `${infer Kind}(${string})` ? Kind : never;
 type NamedKind = KindOf<NoCompletionReason>;
 
 const FIXED: Readonly<Record<FixedReason, string>> = {
-  cancelled: "You typed on, or the editor no longer wanted an answer.",
+  cancelled: "You typed on or moved away, or the editor no longer wanted an answer.",
   superseded: "A newer request took its place.",
   "stale-document": "The text changed while the answer was computed.",
+  "unknown-document": "The editor has not told the engine of this document.",
   "not-ready": "The engine is still loading. Try again in a moment.",
   off: "Completions are off. “Precis: Toggle Completions” turns them on.",
   deadline: "It took longer than the setting `precis.completion.deadlineMs` allows.",

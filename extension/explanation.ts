@@ -1,6 +1,6 @@
 // “Explain Last Completion”: the engine's account, rendered by the editor's own Markdown, in a panel whose links open code.
 import { commands, type Disposable, Range, Uri, ViewColumn, type WebviewPanel, window, workspace } from "vscode";
-import { EXPLAIN, type Explanation } from "../engine/protocol.ts";
+import { EXPLAIN, type ExplainParams, type Explanation } from "../engine/protocol.ts";
 import type { Engine } from "./client.ts";
 import { parseExplanationLink } from "./explanationLink.ts";
 import { webviewPage } from "./webviewPage.ts";
@@ -27,7 +27,7 @@ export function createExplanationView(extensionUri: Uri, engine: Engine): Explan
         void window.showWarningMessage("Precis: the engine is not running; there is nothing to explain.");
         return;
       }
-      shown = await engine.client.sendRequest<Explanation>(EXPLAIN, null);
+      shown = await explanationOf(engine);
       if (open !== undefined) {
         open.reveal();
         return push();
@@ -48,6 +48,13 @@ export function createExplanationView(extensionUri: Uri, engine: Engine): Explan
       panel.webview.html = await webviewPage(panel.webview, media, "explanation");
     },
   };
+}
+
+/** The account of the last request, with a word on the active editor's document where that was not its own. */
+export function explanationOf(engine: Engine): Promise<Explanation> {
+  const uri = window.activeTextEditor?.document.uri.toString();
+  const params: ExplainParams | null = uri === undefined ? null : { uri };
+  return engine.client.sendRequest<Explanation>(EXPLAIN, params);
 }
 
 /** What the page sends: `{open}` for a link, anything else when it has loaded. */

@@ -4,7 +4,7 @@ import type { EngineStatus } from "../engine/protocol.ts";
 import { Engine } from "./client.ts";
 import { MENU_COMMAND, registerCommands } from "./commands.ts";
 import { followEditor } from "./editorState.ts";
-import { createExplanationView } from "./explanation.ts";
+import { createExplanationView, explanationOf } from "./explanation.ts";
 import { registerAccepted } from "./inlineCompletions.ts";
 import { createSettingsPanel } from "./settingsPanel.ts";
 import { createStatusBar } from "./statusBar.ts";
@@ -13,6 +13,8 @@ import { createStatusBar } from "./statusBar.ts";
 export interface PrecisApi {
   status(): EngineStatus;
   enginePid(): number | undefined;
+  /** What “Explain Last Completion” shows, as Markdown. Rejects while the engine does not run. */
+  explain(): Promise<string>;
 }
 
 export function activate(context: ExtensionContext): PrecisApi {
@@ -31,7 +33,11 @@ export function activate(context: ExtensionContext): PrecisApi {
   );
   void engine.start();
   running = engine;
-  return { status: () => engine.status(), enginePid: () => engine.pid() };
+  return {
+    status: () => engine.status(),
+    enginePid: () => engine.pid(),
+    explain: async () => (await explanationOf(engine)).markdown,
+  };
 }
 
 /** VS Code waits for this promise, but not for those of subscriptions: the engine needs the time to close its store. */

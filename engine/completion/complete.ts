@@ -6,12 +6,14 @@ import type { Tokenizer } from "../infer/tokenizer.ts";
 import type { PackManifest } from "../pack/pack.ts";
 import type { Retrieve, Retrieved } from "../retrieval/retrieve.ts";
 import { Trace } from "../trace.ts";
+import { otherTexts, type Scored, scored } from "./alternatives.ts";
 import { type Assembled, assemble } from "./assemble.ts";
 import type { DocumentSyntax } from "./documentSyntax.ts";
 import type { Offer } from "./filters/filter.ts";
 import type { GatePolicy } from "./gate.ts";
 import type { GateFeatures } from "./gateFeatures.ts";
-import { generate } from "./generate.ts";
+import { type Generated, generate } from "./generate.ts";
+import { type Judged, noteJudged, offersOf, suggestionOf } from "./judged.ts";
 import { shapeAt } from "./lines.ts";
 import { postprocess } from "./postprocess.ts";
 import { buildPrompt, type Cursor } from "./prompt.ts";
@@ -78,6 +80,24 @@ export interface CompleteOptions {
   readonly origin?: Origin;
   /** False: token by token, to measure what drafts give. What is written is the same. */
   readonly drafts?: boolean;
+  /** How many different offers are wanted; absent: one. Several are always computed, never remembered. */
+  readonly suggestions?: number;
+}
+
+/** One of several offers. */
+export interface Suggestion extends Offer {
+  /** Mean natural log-probability of the reader's tokens. */
+  readonly meanLogProb: number;
+  /** What the gate saw, as in `Verdict`. */
+  readonly features?: GateFeatures;
+}
+
+/** The request that made an answer which was then given again. */
+export interface Reused {
+  readonly origin: string;
+  /** How many characters have been typed of it since. */
+  readonly typed: number;
+  readonly account: Completion;
 }
 
 export interface Completion {
@@ -98,6 +118,10 @@ export interface Completion {
   readonly trace: Trace;
   /** Of an offer that was weighed, shown or not. */
   readonly verdict?: Verdict;
+  /** Offers to choose from beside `text`, likeliest first; absent where one was asked for. */
+  readonly others?: readonly Suggestion[];
+  /** Present where nothing was computed: all but the offer and the time is that one's. */
+  readonly reused?: Reused;
 }
 
 /** Levels whose nodes each mode can use. */
@@ -113,7 +137,7 @@ export async function complete(
   deps: CompleteDeps,
   signal?: AbortSignal,
 ): Promise<Completion> {
-  const { mode, gate = "off", signals = ASKED_BY_HAND } = options;
+  const { mode, gate = "off", signals = ASKED_BY_HAND, suggestions = 1 } = options;
   const { manifest, tokenizer } = deps;
   const trace = new Trace();
   const outcome = outcomeOf(mode, trace);
@@ -122,11 +146,10 @@ export async function complete(
   const prompt = buildPrompt(cursor, manifest.prompt.budget, (text) => tokenizer.encode(text).length);
   if ("reason" in prompt) return outcome(prompt);
 
-  const recalled = deps.recent?.find(cursor, mode);
+  const recalled = suggestions > 1 ? undefined : deps.recent?.find(cursor, mode);
   if (recalled !== undefined) {
-    trace.note("origin", recalled.origin);
-    const { offer, verdict } = recalled;
-    return outcome(verdict === undefined ? { offer } : { offer, verdict });
+    const { offer, verdict, ...reused } = recalled;
+    return outcome({ offer, reused, ...(verdict === undefined ? {} : { verdict }) });
   }
 
   const syntax = deps.syntax?.of(cursor.path, cursor.text, signals.languageId);
@@ -142,45 +165,76 @@ export async function complete(
     if (overlap !== undefined) trace.note("overlap", overlap);
     const assembled = await trace.time("assemble", () => assemble(prompt, candidates, mode, deps));
     const asked = options.drafts === false ? { input: assembled.input } : assembled;
-    const known = deps.written?.find(prompt, assembled, maxLines);
+    const known = writtenBefore(prompt, assembled, maxLines, options, deps);
     if (known !== undefined) trace.note("origin", "the reader has read the same before");
     const written = known ?? (await trace.time("generate", () => generate(asked, maxLines, deps, signal)));
     if (known === undefined) deps.written?.add(prompt, assembled, maxLines, written);
-    const { text: raw, generation } = written;
-    trace.note("raw", raw);
+    const { generation } = written;
     trace.note("ended", generation.end);
     trace.note("reusedTokens", generation.reusedTokens);
     trace.note("runs", generation.runs);
     trace.note("drafted", generation.drafted);
     trace.note("accepted", generation.accepted);
     const facts = { prompt, assembled, problems, generation };
-    if (generation.end === "cancelled") return outcome({ ...facts, reason: reasonOf(signal) });
-
-    const isCutShort = generation.end === "max-tokens";
-    const { stopTokens } = manifest.prompt;
-    const { offer, droppedBy, fired } = await trace.time("postprocess", () =>
-      postprocess(raw, surroundingsOf(cursor, { maxLines, isCutShort, stopTokens, syntax, place })),
-    );
-    if (fired.length > 0) trace.note("filters", fired.join(", "));
-    if (offer === undefined) {
-      return outcome({ ...facts, reason: raw.trim() === "" ? "nothing-generated" : `filtered(${droppedBy})` });
+    if (generation.end === "cancelled") {
+      trace.note("raw", written.text);
+      return outcome({ ...facts, reason: reasonOf(signal) });
     }
-    const weighed = {
-      cursor,
-      mode,
-      gate,
-      signals: { ...signals, shape: shape.why },
-      prompt,
-      candidates: assembled.used,
-      generation,
-      raw,
-      offer,
+
+    const judge = async (text: Scored): Promise<Judged> => {
+      const isCutShort = text.generation.end === "max-tokens";
+      const { stopTokens } = manifest.prompt;
+      const { offer, droppedBy, fired } = await trace.time("postprocess", () =>
+        postprocess(text.text, surroundingsOf(cursor, { maxLines, isCutShort, stopTokens, syntax, place })),
+      );
+      const judged = { text, fired, meanLogProb: text.meanLogProb };
+      if (offer === undefined) {
+        return { ...judged, reason: text.text.trim() === "" ? "nothing-generated" : `filtered(${droppedBy})` };
+      }
+      const weighed = {
+        cursor,
+        mode,
+        gate,
+        signals: { ...signals, shape: shape.why },
+        prompt,
+        candidates: assembled.used,
+        generation: text.generation,
+        raw: text.text,
+        offer,
+      };
+      const verdict = await trace.time("weigh", () => weigh(weighed, deps));
+      const { hiddenBy } = verdict;
+      return { ...judged, offer, verdict, ...(hiddenBy === undefined ? {} : { reason: `hidden(${hiddenBy})` }) };
     };
-    const verdict = await trace.time("weigh", () => weigh(weighed, deps, trace));
-    const { hiddenBy } = verdict;
-    if (hiddenBy !== undefined) return outcome({ ...facts, verdict, reason: `hidden(${hiddenBy})` });
-    deps.recent?.add(cursor, mode, offer, { origin: options.origin, verdict });
-    return outcome({ ...facts, verdict, offer });
+    const first = await judge(scored(written));
+    const judged = [first];
+    if (suggestions > 1) {
+      await trace.time("alternatives", async () => {
+        for await (const other of otherTexts(written, asked, maxLines, deps, signal)) {
+          judged.push(await judge(other));
+          if (offersOf(judged).length >= suggestions) break;
+        }
+      });
+    }
+    const [best = first, ...others] = offersOf(judged);
+    if (suggestions > 1 && best.reason === undefined) trace.note("mean log-probability", best.meanLogProb.toFixed(2));
+    noteJudged(best, trace);
+    const { offer, reason, verdict } = best;
+    const completion = outcome({
+      ...facts,
+      ...(verdict === undefined ? {} : { verdict }),
+      ...(reason === undefined ? {} : { reason }),
+      ...(reason === undefined && offer !== undefined ? { offer } : {}),
+      ...(suggestions === 1 ? {} : { others: others.map(suggestionOf) }),
+    });
+    if (reason === undefined) {
+      // The best last: it is found first.
+      for (const each of [...others.reverse(), best]) {
+        if (each.offer === undefined) continue;
+        deps.recent?.add(cursor, mode, each.offer, completion, { origin: options.origin, verdict: each.verdict });
+      }
+    }
+    return completion;
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return outcome({ reason: reasonOf(signal) });
     throw error;
@@ -205,13 +259,24 @@ async function candidatesFor(
   return retrieved;
 }
 
-async function weigh(weighed: Weighed, deps: CompleteDeps, trace: Trace): Promise<Verdict> {
+/** What the reader wrote before from the same input; several offers need all of it, from its first token. */
+function writtenBefore(
+  prompt: Prompt,
+  assembled: Assembled,
+  maxLines: number,
+  { suggestions = 1 }: CompleteOptions,
+  { written, tokenizer }: CompleteDeps,
+): Generated | undefined {
+  const known = written?.find(prompt, assembled, maxLines);
+  if (known === undefined || suggestions === 1) return known;
+  return tokenizer.decode(known.generation.tokens) === known.text ? known : undefined;
+}
+
+async function weigh(weighed: Weighed, deps: CompleteDeps): Promise<Verdict> {
   const { hiddenBy, ...verdict } = (await deps.weigh?.(weighed)) ?? { facts: {} };
-  for (const [name, value] of Object.entries(verdict.facts)) trace.note(name, value);
   if (hiddenBy === undefined) return verdict;
   if (weighed.signals.trigger === "automatic") return { ...verdict, hiddenBy };
-  trace.note("shown although", hiddenBy);
-  return verdict;
+  return { ...verdict, facts: { ...verdict.facts, "shown although": hiddenBy } };
 }
 
 /** An abort whose reason is a `DOMException` of a timeout is the deadline; any other is the person typing on. */
@@ -229,6 +294,8 @@ interface Facts {
   readonly offer?: Offer;
   readonly reason?: NoCompletionReason;
   readonly verdict?: Verdict;
+  readonly others?: readonly Suggestion[];
+  readonly reused?: Reused;
   readonly prompt?: Prompt;
   readonly assembled?: Assembled;
   readonly problems?: readonly Problem[];
@@ -237,7 +304,7 @@ interface Facts {
 
 /** Fills the record of the request; the times before generation count into the time to the first token. */
 function outcomeOf(mode: Mode, trace: Trace): (facts: Facts) => Completion {
-  return ({ offer, reason, verdict, prompt, assembled, problems = [], generation }) => {
+  return ({ offer, reason, verdict, others, reused, prompt, assembled, problems = [], generation }) => {
     const beforeGenerate = trace.ms("retrieve") + trace.ms("assemble");
     const totalMs = trace.elapsedMs();
     return {
@@ -260,6 +327,8 @@ function outcomeOf(mode: Mode, trace: Trace): (facts: Facts) => Completion {
       problems,
       trace,
       ...(verdict === undefined ? {} : { verdict }),
+      ...(others === undefined ? {} : { others }),
+      ...(reused === undefined ? {} : { reused }),
     };
   };
 }

@@ -18,6 +18,7 @@ export const FLIGHTS = {
 interface Flight {
   readonly cursor: Cursor;
   readonly mode: Mode;
+  readonly suggestions: number;
   readonly aborter: AbortController;
   readonly landed: Promise<Completion>;
   waiting: number;
@@ -28,14 +29,15 @@ export class Flights {
   #flight: Flight | undefined;
 
   /** Whether what is being computed may answer that cursor too. */
-  mayAnswer(cursor: Cursor, mode: Mode): boolean {
-    return this.#flight !== undefined && isAlong(this.#flight, cursor, mode);
+  mayAnswer(cursor: Cursor, mode: Mode, suggestions = 1): boolean {
+    return this.#flight !== undefined && isAlong(this.#flight, cursor, mode, suggestions);
   }
 
   /**
    * The completion for `cursor`: of the flight under way where that one's answer goes on with what has been typed since,
    * else computed now, in place of what is under way. Undefined when `signal` aborts, which ends the computation only if
-   * nobody comes for it. `latencyMs` is the mean of the last answers, 0 where none is known. `compute` rejects when its signal aborts or answers a completion with a reason.
+   * nobody comes for it. `latencyMs` is the mean of the last answers, 0 where none is known; `suggestions` how many offers are
+   * wanted. `compute` rejects when its signal aborts or answers a completion with a reason.
    */
   async answer(
     cursor: Cursor,
@@ -43,16 +45,17 @@ export class Flights {
     compute: (signal: AbortSignal) => Promise<Completion>,
     signal: AbortSignal,
     latencyMs = 0,
+    suggestions = 1,
   ): Promise<Completion | undefined> {
     const flight = this.#flight;
-    if (flight !== undefined && isAlong(flight, cursor, mode)) {
+    if (flight !== undefined && isAlong(flight, cursor, mode, suggestions)) {
       const landed = await this.#wait(flight, signal, joinMsOf(latencyMs));
       if (signal.aborted) return undefined;
       const along = landed === undefined ? undefined : continued(landed, flight.cursor, cursor);
       if (along !== undefined) return along;
     }
     this.cancel();
-    return await this.#wait(this.#start(cursor, mode, compute), signal);
+    return await this.#wait(this.#start(cursor, mode, suggestions, compute), signal);
   }
 
   cancel(): void {
@@ -60,10 +63,15 @@ export class Flights {
     this.#flight = undefined;
   }
 
-  #start(cursor: Cursor, mode: Mode, compute: (signal: AbortSignal) => Promise<Completion>): Flight {
+  #start(
+    cursor: Cursor,
+    mode: Mode,
+    suggestions: number,
+    compute: (signal: AbortSignal) => Promise<Completion>,
+  ): Flight {
     const aborter = new AbortController();
     const landed = compute(aborter.signal);
-    const flight: Flight = { cursor, mode, aborter, landed, waiting: 0, isOver: false };
+    const flight: Flight = { cursor, mode, suggestions, aborter, landed, waiting: 0, isOver: false };
     const over = () => {
       flight.isOver = true;
       // From now on memory answers.
@@ -109,8 +117,9 @@ function joinMsOf(latencyMs: number): number {
 }
 
 /** The newer cursor stands where typing on from the older one leads. */
-function isAlong(flight: Flight, cursor: Cursor, mode: Mode): boolean {
+function isAlong(flight: Flight, cursor: Cursor, mode: Mode, suggestions: number): boolean {
   if (flight.aborter.signal.aborted || flight.mode !== mode || flight.cursor.path !== cursor.path) return false;
+  if (flight.suggestions < suggestions) return false;
   const { text, offset } = flight.cursor;
   return (
     cursor.offset >= offset &&
@@ -123,8 +132,8 @@ function isAlong(flight: Flight, cursor: Cursor, mode: Mode): boolean {
 function continued(landed: Completion, from: Cursor, to: Cursor): Completion | undefined {
   if (to.offset === from.offset) return landed;
   if (landed.reason !== undefined) return undefined;
-  const offer = rest(landed, to.text.slice(from.offset, to.offset));
-  if (offer === undefined) return undefined;
-  landed.trace.note("origin", "asked for before the last keystroke");
-  return { ...landed, ...offer };
+  const typed = to.text.slice(from.offset, to.offset);
+  const reused = { origin: "asked for before the last keystroke", typed: typed.length, account: landed };
+  const [offer] = [landed, ...(landed.others ?? [])].flatMap((each) => rest(each, typed) ?? []);
+  return offer === undefined ? undefined : { ...landed, ...offer, others: [], reused };
 }

@@ -15,22 +15,24 @@ export interface Generated {
   readonly generation: Generation;
 }
 
+/** `begun`: tokens the text begins with, in place of the reader's own choice; they are no part of `generation`. */
 export async function generate(
   { input, drafts }: Pick<Assembled, "input"> & Partial<Pick<Assembled, "drafts">>,
   maxLines: number,
   deps: GenerateDeps,
   signal?: AbortSignal,
+  begun: readonly number[] = [],
 ): Promise<Generated> {
   const { models, tokenizer, manifest } = deps;
   const generation = await models.generate(
-    input,
+    begun.length === 0 ? input : { ...input, tokens: Int32Array.from([...input.tokens, ...begun]) },
     {
-      maxNewTokens: manifest.prompt.budget.newTokens,
+      maxNewTokens: manifest.prompt.budget.newTokens - begun.length,
       stopTokens: manifest.prompt.stopTokens.map(tokenizer.idOf),
       maxLines,
       ...(drafts === undefined ? {} : { drafts }),
     },
     signal,
   );
-  return { text: tokenizer.decode(generation.tokens), generation };
+  return { text: tokenizer.decode([...begun, ...generation.tokens]), generation };
 }

@@ -1,6 +1,6 @@
 // What was just offered, given again while the person types along it or steps back.
 import type { Mode } from "../domain.ts";
-import type { Verdict } from "./complete.ts";
+import type { Completion, Reused, Verdict } from "./complete.ts";
 import type { Offer } from "./filters/filter.ts";
 import type { Cursor } from "./prompt.ts";
 
@@ -18,11 +18,11 @@ interface Offered {
   readonly offer: Offer;
   readonly origin: Origin;
   readonly verdict: Verdict | undefined;
+  readonly account: Completion;
 }
 
-export interface Recalled {
+export interface Recalled extends Reused {
   readonly offer: Offer;
-  readonly origin: Origin;
   /** What the gate made of the whole offer: its fate is learned from, whichever answer showed it. */
   readonly verdict: Verdict | undefined;
 }
@@ -30,18 +30,20 @@ export interface Recalled {
 export class RecentCompletions {
   #entries: Offered[] = [];
 
+  /** `account`: the request that made the offer, for who asks why it is shown again. */
   add(
     cursor: Cursor,
     mode: Mode,
     offer: Offer,
+    account: Completion,
     {
       origin = "typed along the last completion",
       verdict,
-    }: { readonly origin?: Origin | undefined; readonly verdict?: Verdict } = {},
+    }: { readonly origin?: Origin | undefined; readonly verdict?: Verdict | undefined } = {},
   ): void {
     const before = cursor.text.slice(0, cursor.offset);
     const after = cursor.text.slice(cursor.offset);
-    this.#entries.unshift({ path: cursor.path, mode, before, after, offer, origin, verdict });
+    this.#entries.unshift({ path: cursor.path, mode, before, after, offer, origin, verdict, account });
     this.#entries.length = Math.min(this.#entries.length, CAPACITY);
   }
 
@@ -51,10 +53,11 @@ export class RecentCompletions {
     const after = cursor.text.slice(cursor.offset);
     for (const { path, mode: ofMode, before: head, after: tail, offer, ...known } of this.#entries) {
       if (path !== cursor.path || ofMode !== mode || !after.endsWith(tail) || !before.startsWith(head)) continue;
+      const typed = before.length - head.length;
       const left = rest(offer, before.slice(head.length));
       const closers = after.slice(0, after.length - tail.length);
       const along = left === undefined ? undefined : overClosers(left, closers);
-      if (along !== undefined) return { offer: along, origin: known.origin, verdict: known.verdict };
+      if (along !== undefined) return { ...known, offer: along, typed };
     }
     return undefined;
   }

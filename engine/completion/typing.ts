@@ -7,7 +7,7 @@ import type { LastChange } from "./signals.ts";
 interface Shown {
   readonly before: string;
   readonly after: string;
-  readonly offer: Offer;
+  readonly offers: readonly Offer[];
 }
 
 interface Followed {
@@ -74,10 +74,12 @@ export class Typing {
     return now - (this.#documents.get(uri)?.changedAt ?? Number.NEGATIVE_INFINITY);
   }
 
-  shown(uri: string, offset: number, offer: Offer): void {
+  /** `others`: what the person can turn to in place of `offer`. */
+  shown(uri: string, offset: number, offer: Offer, others: readonly Offer[] = []): void {
     const known = this.#documents.get(uri);
     if (known === undefined) return;
-    known.shown = { before: known.text.slice(0, offset), after: known.text.slice(offset), offer };
+    const { text } = known;
+    known.shown = { before: text.slice(0, offset), after: text.slice(offset), offers: [offer, ...others] };
   }
 
   answered(ms: number): void {
@@ -88,8 +90,8 @@ export class Typing {
   #judgeShown(known: Followed, text: string, at: number): void {
     const { shown } = known;
     if (shown === undefined) return;
-    const { before, after, offer } = shown;
-    if (text === before + offer.text + after.slice(offer.replaceRight)) {
+    const { before, after, offers } = shown;
+    if (offers.some((offer) => text === before + offer.text + after.slice(offer.replaceRight))) {
       known.lastChange = "accepted";
       known.shown = undefined;
       this.#outcome(true, at);
@@ -99,7 +101,7 @@ export class Typing {
       text.endsWith(after) && text.startsWith(before)
         ? text.slice(before.length, text.length - after.length)
         : undefined;
-    if (typed !== undefined && offer.text.startsWith(typed)) return;
+    if (typed !== undefined && offers.some((offer) => offer.text.startsWith(typed))) return;
     known.shown = undefined;
     this.#outcome(false, at);
   }

@@ -22,6 +22,8 @@ export interface Generation {
   readonly logProbs: readonly number[];
   /** By how much each token's log-probability leads the runner-up's. */
   readonly margins: readonly number[];
+  /** The runner-up of each token. */
+  readonly runnersUp: readonly number[];
   /** Runs of the reader after the first token, tokens drafted for them, and drafted tokens that stood. */
   readonly runs: number;
   readonly drafted: number;

@@ -112,7 +112,10 @@ export async function openReader(
   };
 }
 
-type Decoded = Pick<Generation, "tokens" | "logProbs" | "margins" | "end" | "runs" | "drafted" | "accepted">;
+type Decoded = Pick<
+  Generation,
+  "tokens" | "logProbs" | "margins" | "runnersUp" | "end" | "runs" | "drafted" | "accepted"
+>;
 
 interface DecodeDeps {
   readonly decoder: Decoder;
@@ -136,6 +139,7 @@ async function decode(
     tokens: chosen.map((choice) => choice.token),
     logProbs: chosen.map((choice) => choice.logProb),
     margins: chosen.map((choice) => choice.margin),
+    runnersUp: chosen.map((choice) => choice.runnerUp),
     end,
     ...counts,
   });

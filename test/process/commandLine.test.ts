@@ -126,6 +126,20 @@ describe("precis complete", () => {
     expect(outcome.stderr).not.toContain("    at ");
   });
 
+  it("offers several, and accounts for them", async () => {
+    const file = join(workspace.dir, "shop/returns.py");
+    const lines = (await readFile(file, "utf8")).split("\n");
+    const line = lines.findIndex((text) => text.includes("self.inventory.")) + 1;
+    const place = `${file}:${line}:${(lines[line - 1] ?? "").indexOf("inventory.") + 11}`;
+    const asked = ["complete", place, "--workspace", workspace.dir, "--suggestions", "3", ...store];
+    const answer = JSON.parse((await precis(...asked, "--json")).stdout);
+    expect(answer.others.length).toBeGreaterThan(0);
+    for (const other of answer.others)
+      expect(other).toEqual({ text: expect.any(String), meanLogProb: expect.any(Number) });
+    expect((await precis(...asked)).stdout.split("\n---\n")[0]).toBe(answer.text);
+    expect((await precis(...asked, "--explain")).stdout).toContain("## Also offered");
+  });
+
   it("knows wrong usage from failed work", async () => {
     expect((await precis("complete")).status).toBe(2);
     expect((await precis("dance")).status).toBe(2);

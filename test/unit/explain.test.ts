@@ -46,6 +46,33 @@ describe("the account of a completion", () => {
     expect(text).toContain("300 positions: 200 around the cursor, 100 of retrieved text, 0 pseudo-tokens.");
   });
 
+  test("an answer that was given again shows the account of the request that made it", () => {
+    const account = completion({ text: "desk.record_scan(parcel)" }, { raw: "desk.record_scan(parcel)" });
+    const reused = { origin: "typed along the last completion", typed: 5, account };
+    const again: Completion = {
+      ...completion({ text: "record_scan(parcel)", promptTokens: 0, candidates: [] }),
+      trace: new Trace(),
+      reused,
+    };
+    const text = explain({ ...at, completion: again });
+    expect(text).toContain("Offered:\n\n```py\nrecord_scan(parcel)\n```");
+    expect(text).toContain("**Reused**: typed along the last completion, 5 characters further.");
+    for (const kept of ["parcels/my%20desk.py#L3-L12", "300 positions", "| retrieve | 12.0 |"])
+      expect(text).toContain(kept);
+  });
+
+  test("lists the other offers of a manual trigger with their scores", () => {
+    const others = [{ text: "desk.find(parcel)", replaceRight: 0, meanLogProb: -0.756 }];
+    const text = explain({ ...at, completion: completion({ others }) });
+    expect(text).toContain("## Also offered");
+    expect(text).toContain("-0.76:\n\n```py\ndesk.find(parcel)\n```");
+  });
+
+  test("a note stands before all else, also where nothing was asked", () => {
+    expect(explain(undefined, "> quiet")).toMatch(/^# Last completion\n\n> quiet\n\nNothing/);
+    expect(explain({ ...at, completion: completion() }, "> quiet")).toMatch(/^# Last completion\n\n> quiet\n\n\[/);
+  });
+
   test("names the filters that fired and what was written before them", () => {
     const text = explain({
       ...at,

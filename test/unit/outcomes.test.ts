@@ -14,11 +14,23 @@ beforeEach(() => {
 });
 
 /** A document with the cursor as █ and what is offered there; the answer comes a second after the last. */
-function show(document: string, offer: string, { id = 1, replaceRight = 0 } = {}): string {
+function show(
+  document: string,
+  offer: string,
+  { id = 1, replaceRight = 0, others = [] as readonly string[] } = {},
+): string {
   at += 1000;
   const text = document.replace("█", "");
   outcomes.shown(
-    { id, uri: URI, language: "python", text, offset: document.indexOf("█"), offer: { text: offer, replaceRight } },
+    {
+      id,
+      uri: URI,
+      language: "python",
+      text,
+      offset: document.indexOf("█"),
+      offer: { text: offer, replaceRight },
+      others: others.map((other, n) => ({ id: id * 10 + n, offer: { text: other, replaceRight: 0 } })),
+    },
     at,
   );
   return text;
@@ -108,6 +120,40 @@ describe("an offer is", () => {
     at += 1000;
     outcomes.closed(URI, at);
     expect(told).toEqual([["rejected", 0]]);
+  });
+});
+
+describe("of several offers", () => {
+  test("the one that is taken counts, once", () => {
+    show("x = █\n", "total(1)", { others: ["totals[1]", "other"] });
+    become(["x = totals[1]\n"]);
+    expect(told).toEqual([["accepted", 9]]);
+  });
+
+  test("a word of one of them counts as a part", () => {
+    show("x = █\n", "total(1)", { others: ["other + 1"] });
+    become(["x = other\n", "x = other!\n"]);
+    expect(told).toEqual([["part", 5]]);
+  });
+
+  test("a word that two share, then the second", () => {
+    show("x = █\n", "total + 1", { others: ["total - 2"] });
+    become(["x = total\n", "x = total - 2\n"]);
+    expect(told).toEqual([["accepted", 9]]);
+  });
+
+  test("none of them followed is one refusal", () => {
+    show("x = █\n", "total", { others: ["other"] });
+    become(["x = n\n"]);
+    expect(told).toEqual([["rejected", 0]]);
+  });
+
+  test("asked for beside one that is shown, they are the same showing", () => {
+    show("x = █\n", "total(1)");
+    become(["x = t\n"]);
+    show("x = t█\n", "otal(1)", { id: 2, others: ["est()"] });
+    become(["x = test()\n"]);
+    expect(told).toEqual([["accepted", 5]]);
   });
 });
 

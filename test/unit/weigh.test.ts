@@ -42,6 +42,7 @@ function weighed(document: string, offer: string, gate: GatePolicy, logProb = -1
       tokens: [1, 2],
       logProbs: [logProb, logProb],
       margins: [1, 1],
+      runnersUp: [3, 4],
       end: "lines",
       prefillMs: 1,
       ttftMs: 1,
