@@ -1,6 +1,6 @@
 // Prompt -> candidates: run the named retrievers, merge their ranks. Knows no retriever by name.
 import { setImmediate } from "node:timers/promises";
-import type { Candidate, Level, Prompt } from "../domain.ts";
+import type { Candidate, Level, Node, Prompt } from "../domain.ts";
 import { isMissingModule, messageOf, type Problem } from "../errors.ts";
 import type { Models } from "../infer/models.ts";
 import type { Store } from "../store/store.ts";
@@ -139,11 +139,12 @@ export function createRetrieve(
     if (overlap !== undefined && overlap < minOverlap) return { candidates: [], problems, overlap };
     const ranked = mergeRanks(proposed);
     const candidates: Candidate[] = [];
+    const isKnown = createIsKnown(prompt);
     for (let at = 0; at < ranked.length && candidates.length < limit; at += limit) {
       const slice = new Map(ranked.slice(at, at + limit).map((each) => [each.id, each]));
       for (const node of store.nodes([...slice.keys()])) {
         const { score, names } = slice.get(node.id) ?? { score: 0, names: [] };
-        if (!levels.includes(node.level) || node.path === prompt.path) continue;
+        if (!levels.includes(node.level) || node.path === prompt.path || isKnown(node)) continue;
         candidates.push({ node, score, retriever: names.join("+") });
       }
     }
@@ -169,6 +170,18 @@ function bestOverlap(lists: readonly Proposed[], retrievers: ReadonlyMap<string,
     proposed === undefined || !retrievers.get(name)?.measuresOverlap ? [] : (proposed[0]?.score ?? 0),
   );
   return best.length === 0 ? undefined : Math.max(...best);
+}
+
+/** Copies of a file tell the reader nothing twice, nor what stands around the cursor already; they would fill its whole budget. */
+function createIsKnown({ prefix, suffix }: Prompt): (node: Node) => boolean {
+  const seen = new Set<string>();
+  return ({ level, text }) => {
+    if (level !== "chunk") return false;
+    const told = text.trim();
+    if (seen.has(told) || prefix.includes(told) || suffix.includes(told)) return true;
+    seen.add(told);
+    return false;
+  };
 }
 
 interface Ranked {

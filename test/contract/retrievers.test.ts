@@ -1,5 +1,6 @@
 // Every file under retrieval/retrievers/ keeps the same promises, over a real store and the real models.
-import { readdirSync } from "node:fs";
+import { cpSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Prompt } from "../../engine/domain.ts";
@@ -135,5 +136,19 @@ describe("retrieve", () => {
     aborter.abort(new Error("typed on"));
     const retrieve = createRetrieve(store, await load(["dense"]));
     await expect(retrieve(PROMPT, { limit: 5, levels: ["chunk"] }, aborter.signal)).rejects.toThrow("typed on");
+  });
+
+  it("proposes one of several copies, and none of what the prompt holds already", async () => {
+    const { dir } = fixture.files;
+    for (const copy of ["first", "second"])
+      cpSync(join(dir, "shop/orders.py"), join(dir, copy, "orders.py"), { recursive: true });
+    await fixture.workspace.index();
+    const retrieve = createRetrieve(store, await load(["jaccard", "bm25"]));
+    const options = { limit: 10, levels: ["chunk"] } as const;
+    const texts = (await retrieve(PROMPT, options)).candidates.map(({ node }) => node.text.trim());
+    expect(new Set(texts).size).toBe(texts.length);
+    const [best = ""] = texts;
+    const rest = await retrieve({ ...PROMPT, prefix: `${best}\n\n` }, options);
+    expect(rest.candidates.map(({ node }) => node.text.trim())).toEqual(texts.slice(1));
   });
 });
