@@ -16,6 +16,8 @@ export interface PanelState {
   readonly indexedText: string;
   /** Where the reader runs, in words. */
   readonly executionText: string;
+  /** What the index of a folder may take. */
+  readonly diskLimitMiB: number;
   readonly enabled: boolean;
   readonly mode: Mode;
   /** Where a change is written. */

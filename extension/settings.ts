@@ -1,4 +1,4 @@
-// The two settings the extension itself reads and writes; everything else is the engine's to read.
+// The settings the extension itself reads, two of which it writes; everything else is the engine's to read.
 import { ConfigurationTarget, workspace } from "vscode";
 import { SETTINGS_SECTION } from "../engine/protocol.ts";
 import { isMode, type Mode } from "./mode.ts";
@@ -10,6 +10,11 @@ export function isEnabled(): boolean {
 export function chosenMode(): Mode {
   const mode = workspace.getConfiguration(SETTINGS_SECTION).get<unknown>("mode");
   return isMode(mode) ? mode : "full";
+}
+
+/** The manifest gives the default. */
+export function diskLimitMiB(): number {
+  return workspace.getConfiguration(SETTINGS_SECTION).get("index.maxDiskMiB", 0);
 }
 
 export async function setEnabled(enabled: boolean): Promise<void> {

@@ -11,7 +11,7 @@ import {
   type PanelUpdate,
   parsePanelMessage,
 } from "./panelMessages.ts";
-import { chosenMode, hasFolder, isEnabled, setEnabled, setMode } from "./settings.ts";
+import { chosenMode, diskLimitMiB, hasFolder, isEnabled, setEnabled, setMode } from "./settings.ts";
 import { executionText, indexedText, pauseText } from "./statusText.ts";
 
 export interface SettingsPanel extends Disposable {
@@ -106,6 +106,7 @@ function panelState(engine: Engine): PanelState {
     pauseText: status.paused === null ? null : pauseText(status.paused),
     indexedText: indexedText(status.index, new Date()),
     executionText: executionText(status.execution),
+    diskLimitMiB: diskLimitMiB(),
     enabled: isEnabled(),
     mode: chosenMode(),
     target: hasFolder() ? "workspace" : "user",

@@ -124,11 +124,12 @@
   }
 
   /** @param {import("../engine/protocol.ts").EngineStatus} status @param {import("../extension/panelMessages.ts").PanelState} panel */
-  function showIndex({ index, state }, { indexedText }) {
+  function showIndex({ index, state }, { indexedText, diskLimitMiB }) {
     write("files", numbers.format(index.files));
     write("chunks", numbers.format(index.chunks));
     write("nodes", numbers.format(index.nodes));
     write("size", size(index.dbBytes));
+    write("limit", `${numbers.format(diskLimitMiB)} MiB${index.folders.length > 1 ? " a folder" : ""}`);
     write("indexed", indexedText);
     at("readOnly").hidden = !index.readOnly;
     const button = /** @type {HTMLButtonElement} */ (at("reindex"));
