@@ -1,5 +1,6 @@
 // Crashes: `precis index --watch` over a tree that is being edited, ended without warning at random moments, again and
 // again. Each time the store must open and be sound; at the end it must hold what a clean build holds, row for row.
+
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { appendFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -8,6 +9,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import type { Settings } from "../engine/config.ts";
 import { type Engine, fingerprintOf } from "../engine/engine.ts";
 import { storeDirOf } from "../engine/installation.ts";
+import { pseudoLengthOf } from "../engine/pack/pack.ts";
 import { openStore } from "../engine/store/store.ts";
 import { randomOf } from "./random.ts";
 import type { Table } from "./report.ts";
@@ -119,10 +121,10 @@ async function build(engine: Engine, { root, settings }: KillOptions, storeDir: 
 }
 
 function shapesOf({ pack }: Engine) {
-  const { encoder, projector } = pack.manifest;
+  const { encoder } = pack.manifest;
   return {
     fingerprint: fingerprintOf(pack),
     vectorDim: encoder.vectorDim,
-    pseudoLength: projector.perNode * projector.readerDim,
+    pseudoLength: pseudoLengthOf(pack.manifest),
   };
 }

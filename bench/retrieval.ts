@@ -1,4 +1,5 @@
 // `precis bench retrieval`: each retriever and all merged over made stores of growing size, beside the reader's own time.
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -9,6 +10,7 @@ import type { Prompt } from "../engine/domain.ts";
 import { type Engine, fingerprintOf, startEngine } from "../engine/engine.ts";
 import { EngineError } from "../engine/errors.ts";
 import { type Installation, storeDirOf } from "../engine/installation.ts";
+import { pseudoLengthOf } from "../engine/pack/pack.ts";
 import { createRetrieve, loadRetrievers } from "../engine/retrieval/retrieve.ts";
 import { openStore, type Store } from "../engine/store/store.ts";
 import type { Bench } from "./bench.ts";
@@ -96,9 +98,9 @@ async function run(options: Options, installation: Installation) {
 
 /** Pseudo-tokens are left out of made stores: no search reads them, and they are most of a store's bytes. */
 function shapesOf(engine: Engine, withPseudoTokens = true) {
-  const { encoder, projector } = engine.pack.manifest;
-  const pseudoLength = withPseudoTokens ? projector.perNode * projector.readerDim : 0;
-  return { fingerprint: fingerprintOf(engine.pack), vectorDim: encoder.vectorDim, pseudoLength };
+  const { manifest } = engine.pack;
+  const pseudoLength = withPseudoTokens ? pseudoLengthOf(manifest) : 0;
+  return { fingerprint: fingerprintOf(engine.pack), vectorDim: manifest.encoder.vectorDim, pseudoLength };
 }
 
 /** Windows of real text: as many lines as a completion's query has, from where one chunk begins into the next. */

@@ -1,10 +1,12 @@
 // An index over parts that are timed: what each stage of a pass takes on its own thread.
+
 import { join } from "node:path";
 import type { Settings } from "../engine/config.ts";
 import { type Engine, fingerprintOf } from "../engine/engine.ts";
 import type { Chunker } from "../engine/indexing/chunker.ts";
 import { createIndexer, type Indexer } from "../engine/indexing/indexer.ts";
 import type { Models } from "../engine/infer/models.ts";
+import { pseudoLengthOf } from "../engine/pack/pack.ts";
 import { openStore, type Store } from "../engine/store/store.ts";
 
 export const STAGES = ["parse", "embed", "fuse", "project", "store"] as const;
@@ -40,7 +42,7 @@ export function openTimedIndex(
     dir: join(where.dir, "store"),
     fingerprint: fingerprintOf(engine.pack),
     vectorDim: manifest.encoder.vectorDim,
-    pseudoLength: manifest.projector.perNode * manifest.projector.readerDim,
+    pseudoLength: pseudoLengthOf(manifest),
   });
   const chunker: Chunker = {
     supports: (path) => engine.chunker.supports(path),
@@ -99,8 +101,8 @@ function timedStore(store: Store, tell: (seconds: number) => void): Store {
 
 /** Vectors and pseudo-tokens of the pack's shapes that cost next to nothing and differ from text to text. */
 export function freeModels(engine: Engine): Models {
-  const { encoder, projector } = engine.pack.manifest;
-  const length = projector.perNode * projector.readerDim;
+  const { encoder } = engine.pack.manifest;
+  const length = pseudoLengthOf(engine.pack.manifest);
   const rows = Array.from({ length: 64 }, (_, row) =>
     Float32Array.from({ length: Math.max(length, encoder.vectorDim) }, (_, n) => Math.sin(row * 7919 + n)),
   );

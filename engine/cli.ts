@@ -2,10 +2,18 @@
 // The engine without an editor. JSON on stdout is a contract; words go to stderr. Exit: 0 done, 1 failed, 2 wrong usage.
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { completeCommand, evalCommand, indexCommand } from "./cliCommands.ts";
-import { chunksCommand, doctorCommand, lspCommand, packsListCommand, packsVerifyCommand } from "./cliTools.ts";
+import {
+  chunksCommand,
+  doctorCommand,
+  lspCommand,
+  packsListCommand,
+  packsPrepareCommand,
+  packsVerifyCommand,
+} from "./cliTools.ts";
 import { MODES, type Mode } from "./domain.ts";
 import { EngineError, messageOf } from "./errors.ts";
 import { type Installation, installationOf } from "./installation.ts";
+import { MATRIX_FORMATS } from "./pack/matrices.ts";
 import { relaunchIfTooOld } from "./relaunch.ts";
 
 /** Beside the engine, so that the drawing library is read only by who measures. */
@@ -93,9 +101,19 @@ function buildProgram(): Command {
   const packs = program.command("packs").description("model packs");
   packs
     .command("list")
-    .description("bundled packs")
+    .description("bundled packs and those prepared on this machine")
     .addOption(json())
     .action((options) => packsListCommand(installation, options));
+  packs
+    .command("prepare <src>")
+    .description("make a pack of a Qwen2 checkpoint folder: config.json, tokenizer.json, safetensors")
+    .option("--out <dir>", "the pack's folder; among your prepared packs when absent")
+    .option("--id <id>", "the pack's name; the folder's when absent")
+    .addOption(new Option("--format <format>", "the reader's weights").choices(MATRIX_FORMATS).default("q4"))
+    .option("--max-tokens <n>", "longest prompt and completion", wholeNumber, 2048)
+    .option("--with <pack>", "the pack that gives encoder and fuser", "auto")
+    .addOption(json())
+    .action((source, options) => packsPrepareCommand(installation, source, options));
   packs
     .command("verify [pack]")
     .description("manifest, every sha256, parity samples")

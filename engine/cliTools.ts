@@ -2,14 +2,16 @@
 import { once } from "node:events";
 import { join, resolve } from "node:path";
 import { createConnection, ProposedFeatures } from "vscode-languageserver/node";
-import { print, storeParent } from "./cliCommands.ts";
+import { print, say, storeParent } from "./cliCommands.ts";
 import { doctor } from "./doctor.ts";
 import { startChunker } from "./indexing/chunker.ts";
 import { exportChunks } from "./indexing/exportChunks.ts";
 import { checkParity } from "./infer/parity.ts";
 import type { Installation } from "./installation.ts";
 import { LanguageServer } from "./languageServer.ts";
-import { findPack, listPacks, openPack, verifyPack } from "./pack/pack.ts";
+import type { MatrixFormat } from "./pack/matrices.ts";
+import { findPack, listPacks, openPack, preparedPacksDir, verifyPack } from "./pack/pack.ts";
+import { idOf, preparePack } from "./prepare.ts";
 
 export async function doctorCommand(
   installation: Installation,
@@ -25,8 +27,10 @@ export async function doctorCommand(
 
 export async function packsListCommand(installation: Installation, options: { json?: boolean }): Promise<void> {
   const packs = [];
-  for (const name of await listPacks(installation.packsDir)) {
-    const { dir, manifest } = await openPack(await findPack(name, installation.packsDir));
+  const folders = [installation.packsDir, preparedPacksDir()];
+  const dirs = await Promise.all(folders.map(async (at) => (await listPacks(at)).map((name) => join(at, name))));
+  for (const packDir of dirs.flat()) {
+    const { dir, manifest } = await openPack(packDir);
     const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
     packs.push({
       id: manifest.id,
@@ -41,6 +45,35 @@ export async function packsListCommand(installation: Installation, options: { js
   if (options.json) return print(JSON.stringify({ packs }));
   for (const pack of packs)
     print(`${pack.id} ${pack.version}  ${(pack.bytes / 1e6).toFixed(1)} MB  ${pack.licence}  ${pack.title}`);
+}
+
+export interface PreparePackOptions {
+  readonly out?: string;
+  readonly id?: string;
+  readonly format: MatrixFormat;
+  readonly maxTokens: number;
+  readonly with: string;
+  readonly json?: boolean;
+}
+
+export async function packsPrepareCommand(
+  installation: Installation,
+  source: string,
+  { id = idOf(source), format, maxTokens, json, ...given }: PreparePackOptions,
+): Promise<void> {
+  const started = performance.now();
+  const companion = await openPack(await findPack(given.with, installation.packsDir));
+  const out = given.out ?? join(preparedPacksDir(), id);
+  const { dir, manifest } = await preparePack({ source, out, id, format, maxTokens, companion, onStep: say });
+  const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
+  const seconds = (performance.now() - started) / 1000;
+  // Kilobytes, on every system.
+  const peakMiB = process.resourceUsage().maxRSS / 1024;
+  if (json) return print(JSON.stringify({ id, dir, bytes, seconds, peakMiB }));
+  print(
+    `${dir}: ${(bytes / 1e6).toFixed(0)} MB after ${seconds.toFixed(0)} s, memory at most ${peakMiB.toFixed(0)} MiB`,
+  );
+  print(`Choose it with "precis.pack": ${JSON.stringify(given.out === undefined ? id : dir)}, or --pack.`);
 }
 
 export async function packsVerifyCommand(

@@ -1,6 +1,6 @@
 // Composition root: the one place that knows every concrete part. A pack's models are opened once; each workspace folder
 // has a store, an indexer and retrievers of its own.
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { type CompleteOptions, type Completion, complete } from "./completion/complete.ts";
 import { createDocumentSyntax, type DocumentSyntax } from "./completion/documentSyntax.ts";
 import { type Gate, openGate } from "./completion/openGate.ts";
@@ -27,7 +27,7 @@ import type { Models } from "./infer/models.ts";
 import { rememberTokens } from "./infer/rememberedTokens.ts";
 import { loadTokenizer, type Tokenizer } from "./infer/tokenizer.ts";
 import { type Languages, loadLanguages } from "./languages/languages.ts";
-import { findPack, openPack, type Pack } from "./pack/pack.ts";
+import { findPack, openPack, type Pack, pseudoLengthOf } from "./pack/pack.ts";
 import { RecentFiles } from "./retrieval/recentFiles.ts";
 import { createRetrieve, loadRetrievers } from "./retrieval/retrieve.ts";
 import { Schedule } from "./schedule.ts";
@@ -108,6 +108,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   }
   const tokenizerFile = join(pack.dir, manifest.tokenizer.file);
   const tokenizer = rememberTokens(await loadTokenizer(tokenizerFile));
+  const ofEncoder = manifest.encoder.tokenizer;
   const { gate, problems: ofGate } = await openGate(pack);
   const languages = await loadLanguages();
   const names = settings["execution.providers"];
@@ -126,7 +127,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const problems = [...choice.problems, ...ofModels, ...ofGate];
   const chunker = await startChunker({
     workerUrl: options.workers.chunker,
-    tokenizerFile,
+    tokenizerFile: ofEncoder === undefined ? tokenizerFile : join(pack.dir, ofEncoder),
     maxTokens: manifest.chunking.maxTokens,
     isLinearised: manifest.encoder.modality === "ast",
   }).catch(async (error: unknown) => {
@@ -190,7 +191,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     dir: storeDir,
     fingerprint: fingerprintOf(pack),
     vectorDim: manifest.encoder.vectorDim,
-    pseudoLength: manifest.projector.perNode * manifest.projector.readerDim,
+    pseudoLength: pseudoLengthOf(manifest),
   });
   const recentFiles = new RecentFiles();
   const { retrievers, problems: ofRetrievers } = await loadRetrievers(settings["retrieval.retrievers"], {
@@ -206,6 +207,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     manifest,
     tokenizer,
     models,
+    repository: basename(root),
     retrieve: createRetrieve(store, retrievers, { minOverlap: settings["retrieval.minOverlap"] }),
     pseudoTokensOf: (ids: readonly number[]) => store.pseudoTokens(ids),
     weigh: createWeigh({ languageOf: languages.forPath, names: store, gate: () => gate }),
@@ -243,9 +245,9 @@ function becomeWriter<T>(store: Store, work: () => Promise<T>): Promise<T> {
 /** A store made by other models, another chunker or another encoder cannot be read with these. */
 export function fingerprintOf(pack: Pack): { chunker: number; pack: string } {
   const { manifest } = pack;
-  const hashes = [manifest.encoder.file, manifest.fuser.file, manifest.projector.file, manifest.tokenizer.file].map(
-    (file) => manifest.files[file]?.sha256.slice(0, 16) ?? "",
-  );
+  const { encoder, fuser, projector, tokenizer } = manifest;
+  const names = [encoder.file, fuser.file, projector?.file, encoder.tokenizer ?? tokenizer.file];
+  const hashes = names.map((file) => manifest.files[file ?? ""]?.sha256.slice(0, 16) ?? "");
   return {
     chunker: manifest.chunking.version,
     pack: `${manifest.id}@${manifest.version}:${manifest.chunking.maxTokens}:${hashes.join(":")}`,

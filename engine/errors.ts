@@ -78,6 +78,12 @@ export const ENGINE_ERRORS = {
     action: "Each line of the tasks file must be a JSON object with task_id, repo, path, line, target.",
     retry: false,
   },
+  CHECKPOINT_INVALID: { action: "Download or copy the checkpoint again.", retry: false },
+  CHECKPOINT_UNSUPPORTED: {
+    action: "Give a Qwen2-architecture checkpoint trained to fill in the middle, such as Qwen2.5-Coder.",
+    retry: false,
+  },
+  DISK_FULL: { action: "Free disk space or choose another folder with --out.", retry: true },
   NODE_TOO_OLD: { action: "Use Node 22 or newer; `npm install` in the checkout brings Node 24.", retry: false },
   USAGE: { action: "See `precis --help`.", retry: false },
 } as const satisfies Record<string, { action: string; retry: boolean }>;

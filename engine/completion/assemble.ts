@@ -20,6 +20,8 @@ export interface Assembled {
 export interface AssembleDeps {
   readonly manifest: PackManifest;
   readonly tokenizer: Tokenizer;
+  /** Name of the repository, for packs whose format asks for it. */
+  readonly repository?: string;
   /** Node ids -> stored rows [perNode * readerDim]. */
   readonly pseudoTokensOf: (ids: readonly number[]) => ReadonlyMap<number, Float32Array>;
 }
@@ -35,13 +37,21 @@ export function assemble(prompt: Prompt, candidates: readonly Candidate[], mode:
   const { manifest, tokenizer } = deps;
   const { budget } = manifest.prompt;
   const room = manifest.reader.maxTokens - budget.newTokens;
-  const promptIds = renderPrompt(prompt, manifest, tokenizer);
+  const { psm, order, repository } = manifest.prompt;
+  const { path, prefix, suffix } = prompt;
+  const values = { path, prefix, suffix, repository: deps.repository ?? "" };
+  const render = (template: string) => renderTemplate(template, values, tokenizer);
+  const alone = manifest.prompt[order] ?? psm;
+  const head = mode === "full" && repository !== undefined ? render(repository.head) : [];
+  const file = render(mode === "full" && repository !== undefined ? repository.file : alone);
 
-  const contextRoom = mode === "full" ? Math.min(budget.context, room - promptIds.length) : 0;
+  const contextRoom = mode === "full" ? Math.min(budget.context, room - head.length - file.length) : 0;
   const context = takeText(candidates, contextRoom, manifest, tokenizer);
   const rows = mode === "compressed" ? takePseudoTokens(candidates, deps) : { used: [], data: new Float32Array(0) };
 
-  const tokens = Int32Array.from([...context.ids, ...promptIds]);
+  // With nothing retrieved the file stands alone.
+  const isAlone = repository !== undefined && mode === "full" && context.used.length === 0;
+  const tokens = Int32Array.from(isAlone ? render(alone) : [...head, ...context.ids, ...file]);
   const pseudoTokens = rows.data.length / manifest.reader.readerDim;
   return {
     input: { pseudoTokens: rows.data, tokens },
@@ -51,12 +61,6 @@ export function assemble(prompt: Prompt, candidates: readonly Candidate[], mode:
     pseudoTokens,
     drafts: rows.used.slice(0, DRAFT_CANDIDATES).map(({ node }) => Int32Array.from(tokenizer.encode(node.text))),
   };
-}
-
-/** The current file in the pack's fill-in-the-middle order, cut to what the reader can hold. */
-function renderPrompt(prompt: Prompt, manifest: PackManifest, tokenizer: Tokenizer): number[] {
-  const template = manifest.prompt[manifest.prompt.order];
-  return renderTemplate(template, { path: prompt.path, prefix: prompt.prefix, suffix: prompt.suffix }, tokenizer);
 }
 
 const SPECIAL = /(<\|\w+\|>)/;
@@ -94,6 +98,7 @@ function takePseudoTokens(
   deps: AssembleDeps,
 ): { used: Candidate[]; data: Float32Array } {
   const { projector, prompt } = deps.manifest;
+  if (projector === undefined) return { used: [], data: new Float32Array(0) };
   const width = projector.perNode * projector.readerDim;
   const nodes = Math.floor(prompt.budget.pseudoTokens / projector.perNode);
   const stored = deps.pseudoTokensOf(candidates.map((candidate) => candidate.node.id));

@@ -21,7 +21,9 @@ async function serve(data: WorkerStart): Promise<void> {
   const pack = await openPack(data.packDir);
   const tokenizer = await loadTokenizer(join(pack.dir, pack.manifest.tokenizer.file));
   const { runtime, problems } = await openRuntime(data.providers, data.threads);
-  const { encoder, problems: ofEncoder } = await openEncoder(pack, tokenizer, runtime);
+  const own = pack.manifest.encoder.tokenizer;
+  const ofEncoderText = own === undefined ? tokenizer : await loadTokenizer(join(pack.dir, own));
+  const { encoder, problems: ofEncoder } = await openEncoder(pack, ofEncoderText, runtime);
   const { fuser, problems: ofFuser } = await openFuser(pack, runtime);
   const { projector, problems: ofProjector } = await openProjector(pack, runtime);
   const { reader, problems: ofReader } = await openReader(pack, runtime, data.keeps);

@@ -3,10 +3,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../errors.ts";
 import type { Pack } from "../pack/pack.ts";
-import { openReader } from "./reader.ts";
+import { openReader, type ReaderFiles } from "./reader.ts";
 import { openRuntime, type Runtime } from "./runtime.ts";
 import { openSession, type Tensor } from "./session.ts";
-import { loadTokenizer } from "./tokenizer.ts";
+import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
 
 interface ParityTensor {
   readonly shape: readonly number[];
@@ -53,7 +53,9 @@ export async function checkParity(pack: Pack, providers: readonly string[]): Pro
   let samples = file.tokenizer.length;
   let worst = 0;
   for (const graph of GRAPHS) {
-    const { session } = await openSession(join(pack.dir, pack.manifest[graph].file), {
+    const described = pack.manifest[graph];
+    if (described === undefined || file[graph].length === 0) continue;
+    const { session } = await openSession(join(pack.dir, described.file), {
       ...runtime,
       inputs: [],
       outputs: [],
@@ -79,24 +81,45 @@ export async function checkParity(pack: Pack, providers: readonly string[]): Pro
   return { samples: samples + 1, worst };
 }
 
+/** What `recordGreedy` has the reader continue. */
+const RECORDED_TEXT = "def area(width, height):\n    return width * height\n\n\ndef volume(";
+
+/** `known` and what this reader writes on the CPU of this machine, for a pack whose reader came without samples. */
+export async function recordGreedy(
+  pack: ReaderFiles,
+  tokenizer: Tokenizer,
+  known: Pick<ParityFile, "encoder" | "fuser">,
+): Promise<ParityFile> {
+  const ids = tokenizer.encode(RECORDED_TEXT);
+  const { runtime } = await openRuntime(["cpu"], 0);
+  const continuation = await continued(pack, ids, runtime);
+  const texts = [{ text: RECORDED_TEXT, ids }];
+  return { ...known, embed: [], projector: [], reader: [], tokenizer: texts, greedy: { prompt: ids, continuation } };
+}
+
 /** Another processor's rounding may break a near tie later on; a wrong graph differs at once. */
 const GREEDY_TOKENS = 8;
 
 /** The whole reader: embedding, cache, slices and decoding give the continuation that training saw. */
 async function checkGreedy(pack: Pack, greedy: ParityFile["greedy"], runtime: Runtime): Promise<void> {
-  const { reader } = await openReader(pack, runtime);
-  const { vocabSize } = pack.manifest.reader;
-  const vocabulary = { lineBreaks: new Uint8Array(vocabSize), isBlank: new Uint8Array(vocabSize) };
-  const input = { pseudoTokens: new Float32Array(0), tokens: Int32Array.from(greedy.prompt) };
-  const options = { maxNewTokens: GREEDY_TOKENS, stopTokens: [], maxLines: Number.POSITIVE_INFINITY };
-  const { tokens } = await reader.generate(input, options, vocabulary, () => false);
-  await reader.close();
+  const tokens = await continued(pack, greedy.prompt, runtime);
   const expected = greedy.continuation.slice(0, GREEDY_TOKENS);
   if (tokens.join() === expected.join()) return;
   throw new EngineError(
     "PACK_INCOMPATIBLE",
     `the reader continues with ${tokens.join(" ")}, the pack says ${expected.join(" ")}`,
   );
+}
+
+async function continued(pack: ReaderFiles, prompt: readonly number[], runtime: Runtime): Promise<readonly number[]> {
+  const { reader } = await openReader(pack, runtime);
+  const { vocabSize } = pack.manifest.reader;
+  const vocabulary = { lineBreaks: new Uint8Array(vocabSize), isBlank: new Uint8Array(vocabSize) };
+  const input = { pseudoTokens: new Float32Array(0), tokens: Int32Array.from(prompt) };
+  const options = { maxNewTokens: GREEDY_TOKENS, stopTokens: [], maxLines: Number.POSITIVE_INFINITY };
+  const { tokens } = await reader.generate(input, options, vocabulary, () => false);
+  await reader.close();
+  return tokens;
 }
 
 function toTensor({ shape, dtype, data }: ParityTensor): Tensor {

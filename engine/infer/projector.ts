@@ -8,7 +8,7 @@ import type { Runtime } from "./runtime.ts";
 import { openSession } from "./session.ts";
 
 export interface Projector {
-  /** n vectors [vectorDim] -> n rows [perNode * readerDim]. */
+  /** n vectors [vectorDim] -> n rows [perNode * readerDim], empty ones for a pack without a projector. */
   project(vectors: readonly Vector[]): Promise<Float32Array[]>;
   close(): Promise<void>;
 }
@@ -17,7 +17,16 @@ export async function openProjector(
   pack: Pack,
   runtime: Runtime,
 ): Promise<{ projector: Projector; problems: Problem[] }> {
-  const { file, perNode, vectorDim, readerDim } = pack.manifest.projector;
+  const shape = pack.manifest.projector;
+  // Nothing reads the rows of a pack without the mode that does.
+  if (shape === undefined) {
+    const projector: Projector = {
+      project: async (vectors) => vectors.map(() => new Float32Array(0)),
+      close: async () => {},
+    };
+    return { projector, problems: [] };
+  }
+  const { file, perNode, vectorDim, readerDim } = shape;
   const { session, problems } = await openSession(join(pack.dir, file), {
     ...runtime,
     inputs: [{ name: "vectors", type: "float32", dims: ["n", vectorDim] }],

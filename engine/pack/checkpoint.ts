@@ -19,6 +19,8 @@ export interface Qwen2Shape {
   readonly maxTokens: number;
   readonly ropeTheta: number;
   readonly normEpsilon: number;
+  /** Of the output matrix, `[vocabSize, readerDim]`; the token table's where it is not given. */
+  readonly headTensor?: string;
 }
 
 /** Random weights of a trained checkpoint's size, the same for the same seed however they are read. For benchmarks. */

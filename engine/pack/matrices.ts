@@ -20,7 +20,8 @@ export interface Matrix {
   readonly biases?: readonly string[];
 }
 
-const BLOCK = 32;
+/** Inputs that share a scale. */
+export const BLOCK = 32;
 /**
  * Largest level of `int8` weights. AVX2 without VNNI adds two products of an unsigned and a signed byte in 16 bits: above 63
  * they can saturate. With unsigned weights, which cannot, the kernels with VNNI are two and a half times slower.

@@ -107,7 +107,11 @@ export class OnnxGraph {
     let at = start;
     for await (const block of blocks) {
       const bytes = bytesOf(block);
-      await this.#constants.write(bytes, 0, bytes.length, at);
+      // A full disk may take a part without an error.
+      for (let done = 0; done < bytes.length; ) {
+        const { bytesWritten } = await this.#constants.write(bytes, done, bytes.length - done, at + done);
+        done += bytesWritten;
+      }
       at += bytes.length;
     }
     this.#offset = at;

@@ -4,6 +4,7 @@ import { createReadStream } from "node:fs";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import { Ajv } from "ajv";
+import envPaths from "env-paths";
 import type { Mode } from "../domain.ts";
 import { EngineError, errnoOf, messageOf } from "../errors.ts";
 import schema from "./pack.schema.json" with { type: "json" };
@@ -24,13 +25,16 @@ export interface PackManifest {
   readonly embed: { readonly file: string };
   readonly encoder: {
     readonly file: string;
+    /** The encoder's own; the pack's where it is not given. */
+    readonly tokenizer?: string;
     readonly modality: "text" | "ast";
     readonly pooling: "mean" | "last";
     readonly maxTokens: number;
     readonly vectorDim: number;
   };
   readonly fuser: { readonly file: string; readonly branching: number; readonly vectorDim: number };
-  readonly projector: {
+  /** Absent from a pack without mode `compressed`. */
+  readonly projector?: {
     readonly file: string;
     readonly perNode: number;
     readonly vectorDim: number;
@@ -49,7 +53,9 @@ export interface PackManifest {
     readonly order: "psm" | "spm";
     readonly retrieved: string;
     readonly psm: string;
-    readonly spm: string;
+    readonly spm?: string;
+    /** In place of them where retrieved text stands before the file. */
+    readonly repository?: { readonly head: string; readonly file: string };
     readonly stopTokens: readonly string[];
     readonly budget: {
       readonly left: number;
@@ -101,6 +107,21 @@ export async function verifyPack(dir: string): Promise<Pack> {
   return pack;
 }
 
+/** Where packs that a person prepared lie, unless another folder was asked for. */
+export function preparedPacksDir(): string {
+  return join(envPaths("precis", { suffix: "" }).data, "packs");
+}
+
+/** Sizes and hashes of a folder's files, pack.json left out, as a manifest lists them. */
+export async function describeFiles(dir: string): Promise<PackManifest["files"]> {
+  const files: Record<string, { sha256: string; bytes: number }> = {};
+  for (const name of (await readdir(dir)).sort()) {
+    const path = join(dir, name);
+    if (name !== "pack.json") files[name] = { sha256: await sha256Of(path), bytes: (await stat(path)).size };
+  }
+  return files;
+}
+
 /** Folders under `packsDir` that hold a pack.json, by name. */
 export async function listPacks(packsDir: string): Promise<string[]> {
   let entries: string[];
@@ -117,8 +138,11 @@ export async function listPacks(packsDir: string): Promise<string[]> {
   return found;
 }
 
-/** The folder the setting `precis.pack` names: `auto` is the first bundled pack, else a bundled name, else a path. */
-export async function findPack(setting: string, packsDir: string): Promise<string> {
+/**
+ * The folder the setting `precis.pack` names: `auto` is the first bundled pack, else a bundled name, else one of those
+ * prepared on this machine, else a path.
+ */
+export async function findPack(setting: string, packsDir: string, preparedDir = preparedPacksDir()): Promise<string> {
   const bundled = await listPacks(packsDir);
   if (setting === "auto") {
     const first = bundled[0];
@@ -126,9 +150,15 @@ export async function findPack(setting: string, packsDir: string): Promise<strin
     return join(packsDir, first);
   }
   if (bundled.includes(setting)) return join(packsDir, setting);
+  if ((await listPacks(preparedDir)).includes(setting)) return join(preparedDir, setting);
   const folder = isAbsolute(setting) ? setting : resolve(packsDir, setting);
   if ((await sizeOf(join(folder, "pack.json"))) !== undefined) return folder;
   throw new EngineError("PACK_MISSING", `no pack named ${setting}; bundled: ${bundled.join(", ") || "none"}`);
+}
+
+/** Numbers of a node's pseudo-tokens; none for a pack without a projector. */
+export function pseudoLengthOf({ projector }: PackManifest): number {
+  return projector === undefined ? 0 : projector.perNode * projector.readerDim;
 }
 
 async function readManifest(dir: string): Promise<unknown> {
@@ -169,8 +199,9 @@ function contradictionsOf(pack: PackManifest): string[] {
     tokenizer.file,
     embed.file,
     encoder.file,
+    ...(encoder.tokenizer === undefined ? [] : [encoder.tokenizer]),
     fuser.file,
-    projector.file,
+    ...(projector === undefined ? [] : [projector.file]),
     reader.file,
     pack.parity,
     pack.modelCard,
@@ -180,15 +211,17 @@ function contradictionsOf(pack: PackManifest): string[] {
   }
   if (fuser.vectorDim !== encoder.vectorDim)
     said.push(`fuser.vectorDim ${fuser.vectorDim} is not the encoder's ${encoder.vectorDim}`);
-  if (projector.vectorDim !== encoder.vectorDim)
+  if (projector === undefined && pack.modes.includes("compressed")) said.push("mode compressed needs a projector");
+  if (prompt[prompt.order] === undefined) said.push(`the prompt's order is ${prompt.order}, whose template is missing`);
+  if (projector !== undefined && projector.vectorDim !== encoder.vectorDim)
     said.push(`projector.vectorDim ${projector.vectorDim} is not the encoder's ${encoder.vectorDim}`);
-  if (projector.readerDim !== reader.readerDim)
+  if (projector !== undefined && projector.readerDim !== reader.readerDim)
     said.push(`projector.readerDim ${projector.readerDim} is not the reader's ${reader.readerDim}`);
   if (tokenizer.vocabSize > reader.vocabSize)
     said.push(`the tokenizer has ${tokenizer.vocabSize} tokens, the reader ${reader.vocabSize}`);
   if (chunking.maxTokens > encoder.maxTokens)
     said.push(`chunks of ${chunking.maxTokens} tokens exceed the encoder's ${encoder.maxTokens}`);
-  if (budget.pseudoTokens < projector.perNode)
+  if (projector !== undefined && budget.pseudoTokens < projector.perNode)
     said.push(`K = ${budget.pseudoTokens} is less than one node's ${projector.perNode} pseudo-tokens`);
   const longest = budget.left + budget.right + Math.max(budget.context, budget.pseudoTokens) + budget.newTokens;
   if (longest > reader.maxTokens)

@@ -3,16 +3,28 @@
 import type { Checkpoint, Qwen2Shape } from "./checkpoint.ts";
 import { addMatrices, addMatrix, type Matrix, type MatrixFormat } from "./matrices.ts";
 import { createGraph, MICROSOFT, type OnnxGraph } from "./onnxGraph.ts";
+import { EMBEDDING_TENSOR } from "./qwen2Config.ts";
 
 /** Token rows held at a time. */
 const TABLE_ROWS = 4096;
 
-/** `input_ids` -> `inputs_embeds`: rows of an int8 table times their scale. */
-export async function writeEmbedGraph(file: string, shape: Qwen2Shape, checkpoint: Checkpoint): Promise<void> {
+/** `input_ids` -> `inputs_embeds`: rows of an int8 table times their scale; of a float32 table where the reader's matrices are. */
+export async function writeEmbedGraph(
+  file: string,
+  shape: Qwen2Shape,
+  checkpoint: Checkpoint,
+  format: MatrixFormat = "q8",
+): Promise<void> {
   const { vocabSize, readerDim } = shape;
   await createGraph(file, "embed", async (graph) => {
     const ids = graph.input("input_ids", "int64", [1, "T"]);
     const output = graph.output("inputs_embeds", "float32", [1, "T", readerDim]);
+    if (format === "fp32") {
+      const rows = floatRows(shape, checkpoint);
+      const table = await graph.largeConstant("embed.w", { type: "float32", dims: [vocabSize, readerDim] }, rows);
+      graph.op("Gather", [table, ids], {}, "", output);
+      return;
+    }
     const scales = new Float32Array(vocabSize);
     const levels = await graph.largeConstant(
       "embed.q",
@@ -25,19 +37,24 @@ export async function writeEmbedGraph(file: string, shape: Qwen2Shape, checkpoin
   });
 }
 
-async function* tableRows(shape: Qwen2Shape, checkpoint: Checkpoint, scales: Float32Array): AsyncGenerator<Int8Array> {
-  const { vocabSize, readerDim } = shape;
+async function* floatRows({ vocabSize, readerDim }: Qwen2Shape, checkpoint: Checkpoint): AsyncGenerator<Float32Array> {
   for (let row = 0; row < vocabSize; row += TABLE_ROWS) {
     const count = Math.min(TABLE_ROWS, vocabSize - row);
-    const values = await checkpoint.read("model.embed_tokens.weight", row * readerDim, count * readerDim);
+    yield await checkpoint.read(EMBEDDING_TENSOR, row * readerDim, count * readerDim);
+  }
+}
+
+async function* tableRows(shape: Qwen2Shape, checkpoint: Checkpoint, scales: Float32Array): AsyncGenerator<Int8Array> {
+  const { readerDim } = shape;
+  let row = 0;
+  for await (const values of floatRows(shape, checkpoint)) {
     const levels = new Int8Array(values.length);
-    for (let r = 0; r < count; r += 1) {
-      const own = values.subarray(r * readerDim, (r + 1) * readerDim);
-      const scale = Math.fround(Math.max(own.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127, 1e-12));
-      scales[row + r] = scale;
-      own.forEach((value, n) => {
-        levels[r * readerDim + n] = Math.round(value / scale);
-      });
+    for (let from = 0; from < values.length; from += readerDim, row += 1) {
+      let largest = 0;
+      for (let n = from; n < from + readerDim; n += 1) largest = Math.max(largest, Math.abs(values[n] as number));
+      const scale = Math.fround(Math.max(largest / 127, 1e-12));
+      scales[row] = scale;
+      for (let n = from; n < from + readerDim; n += 1) levels[n] = Math.round((values[n] as number) / scale);
     }
     yield levels;
   }
@@ -45,7 +62,7 @@ async function* tableRows(shape: Qwen2Shape, checkpoint: Checkpoint, scales: Flo
 
 /**
  * The decoder: `inputs_embeds` and past keys and values -> logits of the rows asked for, and the new keys and values alone.
- * Only `logit_rows` pass through the last layer's output matrix and MLP. Input and output embeddings are tied.
+ * Only `logit_rows` pass through the last layer's output matrix and MLP.
  */
 export async function writeReaderGraph(
   file: string,
@@ -117,7 +134,8 @@ async function buildReader(
     const wide = await addMlp(graph, normed, shape, layer, format, checkpoint);
     normed = await normAfter(wide, isLast ? "model.norm.weight" : `model.layers.${layer + 1}.input_layernorm.weight`);
   }
-  const head = { name: "head", parts: [{ tensor: "model.embed_tokens.weight", rows: vocabSize }], inputs: readerDim };
+  const tensor = shape.headTensor ?? EMBEDDING_TENSOR;
+  const head = { name: "head", parts: [{ tensor, rows: vocabSize }], inputs: readerDim };
   await addMatrix(graph, normed, head, format, checkpoint, logits);
 }
 

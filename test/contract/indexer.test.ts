@@ -8,7 +8,7 @@ import { type Chunker, startChunker } from "../../engine/indexing/chunker.ts";
 import { createIndexer, type Indexer } from "../../engine/indexing/indexer.ts";
 import { startInferThread } from "../../engine/infer/inferThread.ts";
 import type { Models } from "../../engine/infer/models.ts";
-import { openPack, type Pack } from "../../engine/pack/pack.ts";
+import { openPack, type Pack, pseudoLengthOf } from "../../engine/pack/pack.ts";
 import { Schedule } from "../../engine/schedule.ts";
 import { openStore, type Store } from "../../engine/store/store.ts";
 
@@ -41,7 +41,7 @@ beforeAll(async () => {
     dir: join(dir, "store"),
     fingerprint: { chunker: 1, pack: manifest.id },
     vectorDim: manifest.encoder.vectorDim,
-    pseudoLength: manifest.projector.perNode * manifest.projector.readerDim,
+    pseudoLength: pseudoLengthOf(manifest),
   }));
   const settings = { "index.exclude": [], "index.maxFileKiB": 1024, "index.maxDiskMiB": 200, "index.otherText": true };
   indexer = createIndexer({
@@ -81,11 +81,10 @@ test("every node has a unit vector and its pseudo-tokens, and a second pass cost
   expect(report.levels.directory).toBeGreaterThan(0);
   expect(report.levels.repository).toBe(1);
   expect(ids()).toHaveLength(report.nodes);
-  const { projector } = pack.manifest;
   for (const id of ids()) {
     expect(Math.hypot(...vectorOf(id))).toBeCloseTo(1, 3);
     const tokens = store.pseudoTokens([id]).get(id);
-    expect(tokens?.length).toBe(projector.perNode * projector.readerDim);
+    expect(tokens?.length).toBe(pseudoLengthOf(pack.manifest));
     expect(tokens?.every(Number.isFinite)).toBe(true);
   }
   expect(await indexer.index()).toMatchObject({ embedded: 0, fused: 0, reused: report.chunks });

@@ -11,7 +11,7 @@ import { probeProvider } from "../../engine/infer/probe.ts";
 import { loadProvider } from "../../engine/infer/provider.ts";
 import { openRuntime } from "../../engine/infer/runtime.ts";
 import { openSession } from "../../engine/infer/session.ts";
-import { findPack, openPack } from "../../engine/pack/pack.ts";
+import { findPack, openPack, type Pack, type PackManifest } from "../../engine/pack/pack.ts";
 
 const FOLDER = fileURLToPath(new URL("../../engine/infer/providers", import.meta.url));
 const PACKS = fileURLToPath(new URL("../../packs", import.meta.url));
@@ -20,6 +20,11 @@ const probeUrl = new URL("../../engine/infer/probeProcess.ts", import.meta.url);
 const crashing = new URL("../fixtures/crashingProbe.mjs", import.meta.url);
 const answering = new URL("../fixtures/answeringProbe.mjs", import.meta.url);
 const silent = new URL("../fixtures/silentProbe.mjs", import.meta.url);
+
+function projectorOf({ manifest }: Pack): NonNullable<PackManifest["projector"]> {
+  if (manifest.projector === undefined) throw new Error(`${manifest.id} has no projector`);
+  return manifest.projector;
+}
 
 let cacheDir: string;
 beforeAll(async () => {
@@ -41,7 +46,7 @@ describe.each(NAMES)("%s", (name) => {
     const { providers } = await chooseProviders([name], { probeUrl, pack, threads: 1 });
     // Without an adapter the provider is tried all the same, to see the second net; with one it must work.
     const { runtime } = await openRuntime([name], 1);
-    const { vectorDim, perNode, readerDim, file } = pack.manifest.projector;
+    const { vectorDim, perNode, readerDim, file } = projectorOf(pack);
     const { session, problems } = await openSession(join(pack.dir, file), { ...runtime, inputs: [], outputs: [] });
     expect(session.provider).toBe(providers.includes(name) ? name : "cpu");
     if (session.provider === name) expect(problems).toEqual([]);
@@ -126,7 +131,7 @@ it("falls back to the CPU for a name without a file, and says so", async () => {
 it("refuses a graph that is not what the manifest says, in the manifest's words", async () => {
   const pack = await openPack(await findPack("auto", PACKS));
   const { runtime } = await openRuntime(["cpu"], 1);
-  const opening = openSession(join(pack.dir, pack.manifest.projector.file), {
+  const opening = openSession(join(pack.dir, projectorOf(pack).file), {
     ...runtime,
     inputs: [
       { name: "vectors", type: "float32", dims: ["n", 7777] },

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Prompt } from "../../engine/domain.ts";
 import { fingerprintOf } from "../../engine/engine.ts";
+import { pseudoLengthOf } from "../../engine/pack/pack.ts";
 import { RecentFiles } from "../../engine/retrieval/recentFiles.ts";
 import { createRetrieve, loadRetrievers, type Retriever } from "../../engine/retrieval/retrieve.ts";
 import { openStore, type Store } from "../../engine/store/store.ts";
@@ -22,7 +23,7 @@ beforeAll(async () => {
     dir: fixture.files.storageDir,
     fingerprint: fingerprintOf(fixture.engine.pack),
     vectorDim: manifest.encoder.vectorDim,
-    pseudoLength: manifest.projector.perNode * manifest.projector.readerDim,
+    pseudoLength: pseudoLengthOf(manifest),
   }).store;
 });
 afterAll(async () => {

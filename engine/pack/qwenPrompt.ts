@@ -1,0 +1,43 @@
+// Qwen2.5-Coder's fill-in-the-middle formats as its technical report gives them (arXiv 2409.12186, section 3.2): one for a file
+// alone, one for a file among others of its repository.
+import type { PackManifest } from "./pack.ts";
+
+/** Without them a reader cannot fill in the middle. */
+export const FIM_TOKENS = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|endoftext|>"] as const;
+
+/** None of them is text; any ends a completion. */
+export const STOP_TOKENS = [
+  "<|endoftext|>",
+  "<|im_end|>",
+  "<|im_start|>",
+  "<|fim_prefix|>",
+  "<|fim_middle|>",
+  "<|fim_suffix|>",
+  "<|fim_pad|>",
+  "<|repo_name|>",
+  "<|file_sep|>",
+] as const;
+
+const FILE = "<|fim_prefix|>{prefix}<|fim_suffix|>{suffix}<|fim_middle|>";
+const NEW_TOKENS = 64;
+
+/** The budget shares out what `maxTokens` leaves: most to retrieved text, and to the left more than to the right. */
+export function promptOf(maxTokens: number, stopTokens: readonly string[]): PackManifest["prompt"] {
+  const room = maxTokens - NEW_TOKENS;
+  const left = Math.floor(room * 0.4);
+  const right = Math.floor(room * 0.12);
+  // Names and separators stand outside the three budgets.
+  const context = room - left - right - Math.floor(room * 0.05);
+  const isOfRepository = ["<|repo_name|>", "<|file_sep|>"].every((token) => stopTokens.includes(token));
+  return {
+    order: "psm",
+    // A reader that knows no separator of files gets the retrieved text before the file, as its own beginning.
+    retrieved: isOfRepository ? "<|file_sep|>{path}\n{text}\n" : "{text}\n",
+    psm: FILE,
+    ...(isOfRepository
+      ? { repository: { head: "<|repo_name|>{repository}\n", file: `<|file_sep|>{path}\n${FILE}` } }
+      : {}),
+    stopTokens,
+    budget: { left, right, context, pseudoTokens: 1, newTokens: NEW_TOKENS },
+  };
+}
