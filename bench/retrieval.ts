@@ -14,6 +14,7 @@ import { pseudoLengthOf } from "../engine/pack/pack.ts";
 import { createRetrieve, loadRetrievers } from "../engine/retrieval/retrieve.ts";
 import { openStore, type Store } from "../engine/store/store.ts";
 import type { Bench } from "./bench.ts";
+import { precisionSteps } from "./precisionSteps.ts";
 import { type Cell, report, type Table } from "./report.ts";
 import { drawn, fillStore, type RealChunk, randomOf, readRealChunks } from "./syntheticChunks.ts";
 
@@ -22,6 +23,8 @@ interface Options {
   readonly sizes: readonly number[];
   readonly queries: number;
   readonly seed: number;
+  readonly retrievers?: readonly string[];
+  readonly made?: string;
   readonly store?: string;
 }
 
@@ -43,6 +46,10 @@ export const retrievalBench: Bench = {
       .option("--sizes <list>", "chunks, separated by commas", sizesOf, [10_000, 100_000])
       .option("--queries <n>", "queries for each size", Number, 200)
       .option("--seed <n>", "seed of chunks and queries", Number, 1)
+      .option("--retrievers <list>", "in place of the setting's default, separated by commas", (list) =>
+        list.split(","),
+      )
+      .option("--made <dir>", "keep made stores here, and take those of an earlier run with the same source and seed")
       .option("--store <dir>", "keep the index of the source here; a temporary folder when absent"),
   run: (options, installation) => run(options as unknown as Options, installation),
 };
@@ -75,21 +82,28 @@ async function run(options: Options, installation: Installation) {
     const workspace = await engine.openWorkspace({ root, storeDir, settings });
     await workspace.index();
     workspace.close();
-    const source = openStore({ ...shapesOf(engine), dir: storeDir, readOnly: true }).store;
+    const ofSource = { ...shapesOf(engine), dir: storeDir, readOnly: true };
+    const source = openStore(ofSource).store;
     const real = readRealChunks(source);
     if (real.length < 100) throw new EngineError("USAGE", `${root} has ${real.length} chunks; take a larger tree`);
     const prompts = promptsOf(real, options);
     const cold = await coldTtft(engine, real, options.seed);
     const realRecall = await recallOf(source, engine, prompts);
     source.close();
-    const names = [...settings["retrieval.retrievers"]];
+    const vectors = await engine.models.encode(
+      prompts.slice(0, RECALL_QUERIES.small).map(({ query }) => query),
+      "completion",
+    );
+    const steps = precisionSteps(ofSource, join(scratch, "steps"), vectors);
+    const names = options.retrievers ?? settings["retrieval.retrievers"];
     const measured: Measured[] = [];
     for (const size of options.sizes) {
-      const dir = join(scratch, String(size));
+      const dir = join(resolve(options.made ?? scratch), `${size}-${options.seed}`);
       measured.push(await measure(size, dir, { engine, names, real, prompts, seed: options.seed }));
-      rmSync(dir, { recursive: true, force: true });
+      if (options.made === undefined) rmSync(dir, { recursive: true, force: true });
     }
-    return report("retrieval", tablesOf(measured, cold, real.length, realRecall, options), [plotOf(measured)]);
+    const tables = tablesOf(measured, cold, real.length, realRecall, options);
+    return report("retrieval", [...tables, steps], [plotOf(measured)]);
   } finally {
     await engine.close();
     rmSync(scratch, { recursive: true, force: true });
@@ -139,8 +153,13 @@ interface Setting {
 async function measure(size: number, dir: string, { engine, names, real, prompts, seed }: Setting): Promise<Measured> {
   const shapes = shapesOf(engine, false);
   const making = openStore({ ...shapes, dir }).store;
-  fillStore(making, real, size, seed);
-  making.tidy(0);
+  const { chunks } = making.stats();
+  if (chunks > 0 && chunks !== size)
+    throw new EngineError("USAGE", `${dir} holds ${chunks} of ${size} chunks; remove it`);
+  if (chunks === 0) {
+    fillStore(making, real, size, seed);
+    making.tidy(0);
+  }
   making.close();
   // A fresh store, as a window that opens: nothing is in memory yet.
   const before = process.memoryUsage().arrayBuffers;

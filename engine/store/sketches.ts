@@ -155,8 +155,15 @@ export class Sketches {
    */
   nearest(query: Vector, k: number, levels: readonly Level[] | undefined, except: ReadonlySet<number>): number[] {
     const sums = sumsOf(query, this.#words * 4);
-    return this.#leastDiffering(query, k * RANKED_PER_RESULT, levels, except)
-      .map((place) => ({ id: this.#ids[place] as number, product: this.#productAt(place, sums) }))
+    const places = this.#leastDiffering(query, k * RANKED_PER_RESULT, levels, except);
+    const products = Float32Array.from(places, (place) => this.#productAt(place, sums));
+    const least = products.toSorted().at(-k) ?? Number.NEGATIVE_INFINITY;
+    const best: { id: number; product: number }[] = [];
+    for (let n = 0; n < places.length; n += 1) {
+      const product = products[n] as number;
+      if (product >= least) best.push({ id: this.#ids[places[n] as number] as number, product });
+    }
+    return best
       .sort((a, b) => b.product - a.product || a.id - b.id)
       .slice(0, k)
       .map(({ id }) => id);
@@ -194,16 +201,18 @@ export class Sketches {
       const place = (this.#placeOf[id] ?? 0) - 1;
       if (place >= 0) distances[place] = 0xffff;
     }
-    for (let place = 0; place < this.#count; place += 1) {
+    const levelAt = this.#levels;
+    for (let place = 0; place < distances.length; place += 1) {
       const distance = distances[place] as number;
-      if (isWanted[this.#levels[place] as number] !== 1) distances[place] = 0xffff;
+      if (isWanted[levelAt[place] as number] !== 1) distances[place] = 0xffff;
       else if (distance < histogram.length) histogram[distance] = (histogram[distance] as number) + 1;
     }
     let limit = 0;
     let within = histogram[0] as number;
     while (limit < histogram.length - 1 && within < wanted) within += histogram[++limit] as number;
     const places: number[] = [];
-    for (let place = 0; place < this.#count; place += 1) if ((distances[place] as number) <= limit) places.push(place);
+    for (let place = 0; place < distances.length; place += 1)
+      if ((distances[place] as number) <= limit) places.push(place);
     return places;
   }
 
