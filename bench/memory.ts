@@ -1,22 +1,26 @@
 // `precis bench memory`: does the engine's memory stay where it is over many completions, and go back to the system when
-// the models are unloaded? The pack's models behind their worker, as in the engine.
+// the models are unloaded? The pack's models behind their worker, in a process of its own, started as the extension starts
+// the engine.
+import { fork } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { type Command, Option } from "commander";
-import { startInferThread } from "../engine/infer/inferThread.ts";
+import { EngineError } from "../engine/errors.ts";
 import type { Installation } from "../engine/installation.ts";
 import { findPack, openPack } from "../engine/pack/pack.ts";
-import { Schedule } from "../engine/schedule.ts";
 import type { Bench } from "./bench.ts";
-import { randomInput } from "./latency.ts";
-import { type Cell, type Report, report, type Table } from "./report.ts";
-import { residentMemory } from "./residentMemory.ts";
+import type { MemoryRequest, MemoryRow } from "./memoryProcess.ts";
+import { type Report, report, type Table } from "./report.ts";
 
 interface Options {
   readonly completions: number;
   readonly threads: number;
 }
 
-/** The first look, which later ones are compared with. */
+/** Completions before the first look, which later ones are compared with. */
 const SETTLED = 100;
+
+/** As `extension/client.ts` gives it: the C library under Linux keeps freed blocks otherwise. */
+const ENVIRONMENT = { MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: "131072" };
 
 export const memory: Bench = {
   name: "memory",
@@ -30,55 +34,37 @@ export const memory: Bench = {
 };
 
 async function run({ completions, threads }: Options, installation: Installation): Promise<Report> {
-  const pack = await openPack(await findPack("auto", installation.packsDir));
-  const { budget } = pack.manifest.prompt;
-  const { readerDim, vocabSize } = pack.manifest.reader;
-  const before = await residentMemory();
-  const { models } = await startInferThread({
-    workerUrl: installation.workers.inference,
-    data: { packDir: pack.dir, providers: ["cpu"], threads },
-    schedule: new Schedule(),
-  });
-  const rows: Cell[][] = [];
-  const note = async (what: string) => {
-    const { total, anonymous, file } = await residentMemory();
-    rows.push([what, total, anonymous, file, total - before.total]);
-    return total;
-  };
-  await note("models open");
-  let settled = Number.NaN;
-  let last = Number.NaN;
-  const longest = budget.left + budget.right + budget.context;
-  for (let n = 1; n <= completions; n += 1) {
-    // Lengths from a short prompt to the longest, in no order; a few pseudo-tokens before every third.
-    const tokens = 16 + ((n * 7919) % (longest - 16));
-    const input = randomInput(tokens, n % 3 === 0 ? budget.pseudoTokens : 0, readerDim, vocabSize, n);
-    const aborter = new AbortController();
-    const timer = n % 10 === 0 ? setTimeout(() => aborter.abort(), 5) : undefined;
-    const options = { maxNewTokens: 8, stopTokens: [], maxLines: Number.POSITIVE_INFINITY };
-    await models.generate(input, options, aborter.signal);
-    clearTimeout(timer);
-    if (n === SETTLED) settled = await note(`${n} completions`);
-    else if (n % Math.max(1, Math.floor(completions / 5)) === 0) last = await note(`${n} completions`);
-  }
-  await models.unload();
-  const unloaded = await note("models unloaded");
-  await models.generate(randomInput(64, 0, readerDim, vocabSize, 0), {
-    maxNewTokens: 1,
-    stopTokens: [],
-    maxLines: Number.POSITIVE_INFINITY,
-  });
-  await note("loaded again by a request");
-  await models.close();
+  const { dir, manifest } = await openPack(await findPack("auto", installation.packsDir));
+  const workerUrl = installation.workers.inference.href;
+  const rows = await rowsOfProcess({ packDir: dir, workerUrl, settled: SETTLED, completions, threads });
+  const at = (what: string) => rows.find(([name]) => name === what)?.[1] ?? Number.NaN;
+  const before = at("nothing open");
+  const [settled, last, unloaded] = [
+    at(`${SETTLED} completions`),
+    at(`${completions} completions`),
+    at("models unloaded"),
+  ];
+  const { budget } = manifest.prompt;
   const table: Table = {
-    title: `${pack.manifest.id}: resident memory`,
+    title: `${manifest.id}: resident memory`,
     columns: ["after", "MiB", "private MiB", "from files MiB", "beyond the empty process MiB"],
-    rows,
+    rows: rows.map((row) => [...row, row[1] - before]),
     notes: [
       `after ${completions} completions ${(last / settled).toFixed(3)} of what it was after ${SETTLED}`,
-      `unloading gives back ${(last - unloaded).toFixed(0)} MiB of the ${(last - before.total).toFixed(0)} that were taken`,
-      `random prompts of 16 to ${longest} tokens, 8 new tokens, every tenth cancelled after 5 ms; ${threads} threads`,
+      `unloading gives back ${(last - unloaded).toFixed(0)} MiB of the ${(last - before).toFixed(0)} that were taken`,
+      `random prompts of 16 to ${budget.left + budget.right + budget.context} tokens, 8 new tokens, every tenth cancelled after 5 ms; ${threads} threads`,
     ],
   };
   return report("memory", [table]);
+}
+
+function rowsOfProcess(request: MemoryRequest): Promise<readonly MemoryRow[]> {
+  const isSource = import.meta.url.endsWith(".ts");
+  const entry = fileURLToPath(new URL(isSource ? "./memoryProcess.ts" : "../bench/memoryProcess.ts", import.meta.url));
+  return new Promise((resolve, reject) => {
+    const env = { ...process.env, ...ENVIRONMENT };
+    const child = fork(entry, [JSON.stringify(request)], { env, execArgv: [] });
+    child.on("message", (rows: readonly MemoryRow[]) => resolve(rows));
+    child.on("exit", (code) => reject(new EngineError("WORKER_FAILED", `the measured process ended with ${code}`)));
+  });
 }

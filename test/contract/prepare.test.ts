@@ -26,7 +26,7 @@ const TINY = fileURLToPath(new URL("../fixtures/qwen2/tiny", import.meta.url));
 const CLI = fileURLToPath(new URL("../../engine/cli.ts", import.meta.url));
 const { packsDir, workers } = installationOf(new URL("../../engine/cli.ts", import.meta.url).href);
 /** Of the largest logit. */
-const TOLERANCE = 1e-3;
+const TOLERANCE = 1e-5;
 
 interface Answer {
   readonly best: readonly number[];
