@@ -33,7 +33,7 @@ const importMs = performance.now();
 await readFile(join(files.dir, files.manifest.reader.file));
 const empty = await residentMemory();
 const started = performance.now();
-const provider = { name: "cpu", native: undefined, outputs: "host", sessionOptions: tuning } as const;
+const provider = { name: "cpu", needs: "", native: undefined, outputs: "host", sessionOptions: tuning } as const;
 const { reader } = await openReader(files, { providers: [provider], threads });
 const loadMs = performance.now() - started;
 const loaded = await residentMemory();

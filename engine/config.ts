@@ -24,7 +24,8 @@ export const SETTINGS = {
   pack: {
     type: "string",
     default: "auto",
-    description: "Model pack: `auto`, the name of a bundled pack, or the path of a pack folder.",
+    description:
+      "Model pack: `auto`, the name of a bundled pack or of one made with `precis packs prepare`, or the path of a pack folder.",
   },
   languages: {
     type: "object",

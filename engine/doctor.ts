@@ -6,6 +6,7 @@ import { parseSettings, type Settings } from "./config.ts";
 import { type Engine, startEngine } from "./engine.ts";
 import { EngineError, messageOf } from "./errors.ts";
 import { checkParity } from "./infer/parity.ts";
+import { loadProvider } from "./infer/provider.ts";
 import type { Installation } from "./installation.ts";
 import { findPack, verifyPack } from "./pack/pack.ts";
 
@@ -69,11 +70,13 @@ export async function doctor(installation: Installation, cacheDir: string, pack 
   if (engine !== undefined) {
     await check("execution providers", async () => {
       const { probes, trials } = await engine.surveyProviders({ isFresh: true });
-      for (const { provider, detail, ms } of probes) {
+      for (const { provider, runs, detail, ms } of probes) {
         const trial = trials.find((each) => each.provider === provider);
+        const needs = runs.length > 0 ? undefined : (await loadProvider(provider))?.needs;
         const speed = trial === undefined ? "" : `; ${trial.detail}`;
+        const advice = needs === undefined ? "" : `; it needs ${needs}`;
         // A machine without an accelerator is no fault.
-        checks.push({ name: provider, ok: true, detail: `${detail}${speed} (asked in ${ms.toFixed(0)} ms)` });
+        checks.push({ name: provider, ok: true, detail: `${detail}${speed}${advice} (asked in ${ms.toFixed(0)} ms)` });
       }
       return { detail: `the reader runs on ${engine.models.provider}`, value: undefined };
     });

@@ -123,9 +123,9 @@ async function checkRoom(dir: string, shape: Qwen2Shape, format: MatrixFormat): 
   const needed = weights * WEIGHT_BYTES[format];
   const { bavail, bsize } = await statfs(dir);
   if (bavail * bsize > needed) return;
-  const gigabytes = (bytes: number) => (bytes / 1e9).toFixed(1);
-  const free = gigabytes(bavail * bsize);
-  throw new EngineError("DISK_FULL", `the pack takes ${gigabytes(needed)} GB, ${dirname(dir)} has ${free} GB left`);
+  const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
+  const free = megabytes(bavail * bsize);
+  throw new EngineError("DISK_FULL", `the pack takes ${megabytes(needed)}, ${dirname(dir)} has ${free} left`);
 }
 
 /** Disk full, a person's quota, a limit on a file's size. */

@@ -4,6 +4,8 @@ import { isMissingModule } from "../errors.ts";
 /** One execution provider of the runtime. */
 export interface Provider {
   readonly name: string;
+  /** What a machine must have for it, in words. */
+  readonly needs: string;
   /** The runtime's own word for it, with its options; undefined for the CPU, which every session has last. */
   readonly native: string | { readonly name: string; readonly [option: string]: string | number | boolean } | undefined;
   /** Where a session can leave its outputs for its next run: only WebGPU's can stay where they were made. */

@@ -34,7 +34,7 @@ afterAll(() => rm(cacheDir, { recursive: true, force: true }));
 
 describe.each(NAMES)("%s", (name) => {
   it("is registered under its file's name, and says in a process of its own what it runs or why it cannot", async () => {
-    expect((await loadProvider(name))?.name).toBe(name);
+    expect(await loadProvider(name)).toMatchObject({ name, needs: expect.stringMatching(/\w/) });
     const probe = await probeApart(name, { probeUrl });
     expect(probe.provider).toBe(name);
     if (probe.runs.length > 0) expect(probe.detail).toMatch(/^runs the reader's operators: float/);

@@ -5,6 +5,7 @@ const ML_PROGRAM = 0x10;
 
 export const provider: Provider = {
   name: "coreml",
+  needs: "macOS 12 or later on Apple silicon",
   native: { name: "coreml", coreMlFlags: ML_PROGRAM },
   outputs: "host",
 };

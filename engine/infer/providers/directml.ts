@@ -4,6 +4,7 @@ import type { Provider } from "../provider.ts";
 
 export const provider: Provider = {
   name: "directml",
+  needs: "Windows and a Direct3D 12 GPU",
   native: "dml",
   outputs: "host",
   sessionOptions: { enableMemPattern: false },
