@@ -148,7 +148,7 @@ export async function replay(trace: Trace, arm: Arm, options: ReplayOptions): Pr
             settings["completion.debounceMs"],
             now,
           )
-        : ({ kind: "ask", waitMs: arm.fixedMs } as const);
+        : ({ kind: "ask", waitMs: arm.fixedMs, doubtMs: arm.fixedMs } as const);
     if (decision.kind === "silent") {
       stayedSilent(decision.reason);
       continue;
@@ -173,9 +173,14 @@ export async function replay(trace: Trace, arm: Arm, options: ReplayOptions): Pr
     }
     const { completion, ms } = await compute();
     const landsAt = askedAt + ms;
-    if (landsAt < nextAt) {
+    const isDoubtful = completion.reason === undefined && completion.verdict?.isSure === false;
+    const shownAt = isDoubtful ? Math.max(landsAt, now + decision.doubtMs) : landsAt;
+    if (shownAt < nextAt) {
       flight = undefined;
-      show(completion, landsAt);
+      show(completion, shownAt);
+    } else if (landsAt < nextAt) {
+      flight = undefined;
+      stayedSilent("typed on before a doubtful answer was shown");
     } else {
       stayedSilent("typed on before the answer");
       flight = { offset, landsAt, completion };

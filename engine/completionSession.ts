@@ -95,6 +95,7 @@ export class CompletionSession {
     const decision = this.#decide(asked, params, engine);
     if (decision.kind === "silent") return this.#stayedSilent(place, decision.reason);
     const { version } = place.document;
+    const askedAt = performance.now();
     this.#busy += 1;
     try {
       await pause(decision.waitMs, aborter.signal);
@@ -109,7 +110,13 @@ export class CompletionSession {
         this.#editing.typing.rhythm.latencyMs,
         asked.how.suggestions,
       );
-      return completion === undefined ? this.#unwanted(place, aborter) : this.#answered(asked, completion);
+      if (completion === undefined) return this.#unwanted(place, aborter);
+      if (isDoubtful(completion)) {
+        await pause(askedAt + decision.doubtMs - performance.now(), aborter.signal);
+        if (aborter.signal.aborted) return this.#unwanted(place, aborter);
+        if (place.document.version !== version) return this.#stayedSilent(place, "stale-document");
+      }
+      return this.#answered(asked, completion);
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       this.#session.connection.console.error(`${error.message}. ${error.action}`);
@@ -270,6 +277,11 @@ export class CompletionSession {
       this.#session.connection.console.debug(`prefetch: ${String(error)}`);
     }
   }
+}
+
+/** Offered, but a strict gate would not have: it is shown in a pause of typing only. */
+function isDoubtful({ reason, verdict }: Completion): boolean {
+  return reason === undefined && verdict?.isSure === false;
 }
 
 /** The setting's word on the language, else on all others, else whether the pack was trained on it. */

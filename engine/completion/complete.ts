@@ -63,6 +63,8 @@ export interface Verdict {
   readonly features?: GateFeatures;
   /** That the offer is taken and kept; absent without a gate. */
   readonly probability?: number;
+  /** Even a strict gate would show it; absent without a gate. */
+  readonly isSure?: boolean;
 }
 
 /** Judges an offer; a manual request is weighed too, but always shown. */

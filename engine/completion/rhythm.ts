@@ -5,8 +5,10 @@
  * next-edit debounce of Copilot Chat. Ours: chosen here, with the reason.
  */
 export const RHYTHM = {
-  /** Tabby: the wait is this many typing intervals, less where the place invites a completion. */
+  /** Tabby: a doubtful offer waits this many typing intervals, less where the place invites a completion. */
   rate: { most: 3, least: 1.5 },
+  /** Ours, by `precis bench replay`: asked is after this share of that wait, and what is sure is shown then. */
+  sureShare: 2 / 3,
   /** Tabby: mean intervals outside are taken for these. */
   intervalMs: { least: 100, most: 400 },
   /** Ours: a longer pause is thought, not rhythm. */
@@ -17,10 +19,13 @@ export const RHYTHM = {
   keystrokes: 30,
   /** Tabby: never longer. The setting `completion.debounceMs` is the least. */
   mostMs: 1000,
-  /** Copilot: a dismissal lengthens the wait, an acceptance shortens it, within limits, and both are forgotten. */
-  dismissed: 1.5,
+  /**
+   * Copilot: a dismissal lengthens the wait, an acceptance shortens it again, within limits, and both are forgotten. Ours: by
+   * how much. They balance where three of ten are taken; with Copilot's 1.5 only who takes two of three is not made to wait.
+   */
+  dismissed: 1.1,
   accepted: 0.8,
-  patience: { least: 0.5, most: 4 },
+  patience: { least: 1, most: 2 },
   outcomeLifeMs: 600_000,
   outcomes: 20,
   /** Ours: weight of the newest answer in the mean latency. */
@@ -62,7 +67,7 @@ export function typingIntervalMs({ intervals }: Rhythm): number {
   return clamp(mean, RHYTHM.intervalMs.least, RHYTHM.intervalMs.most);
 }
 
-/** Above 1 after dismissals, below after acceptances. */
+/** Above 1 after dismissals that no acceptance made up for. */
 export function patienceOf({ outcomes }: Rhythm, now: number): number {
   const { patience, outcomeLifeMs, accepted, dismissed } = RHYTHM;
   return outcomes
@@ -73,15 +78,24 @@ export function patienceOf({ outcomes }: Rhythm, now: number): number {
     );
 }
 
+/** Milliseconds after a keystroke. */
+export interface Wait {
+  /** Until the engine is asked. */
+  readonly waitMs: number;
+  /** Until an offer is shown that it is not sure of. */
+  readonly doubtMs: number;
+}
+
 /**
- * Milliseconds to wait after a keystroke: rate × typing interval − latency, times patience, between `leastMs` and the table's
+ * `doubtMs`: rate × typing interval − latency, times patience; `waitMs`: a share of it. Both between `leastMs` and the table's
  * most. `invitation` in [0, 1] says how much the place invites a completion.
  */
-export function waitMs(rhythm: Rhythm, invitation: number, leastMs: number, now: number): number {
-  const { most, least } = RHYTHM.rate;
-  const rate = most - (most - least) * invitation;
-  const wait = (rate * typingIntervalMs(rhythm) - rhythm.latencyMs) * patienceOf(rhythm, now);
-  return clamp(wait, leastMs, Math.max(leastMs, RHYTHM.mostMs));
+export function waitOf(rhythm: Rhythm, invitation: number, leastMs: number, now: number): Wait {
+  const { rate, sureShare, mostMs } = RHYTHM;
+  const intervals = rate.most - (rate.most - rate.least) * invitation;
+  const wait = (intervals * typingIntervalMs(rhythm) - rhythm.latencyMs) * patienceOf(rhythm, now);
+  const limited = (ms: number) => clamp(ms, leastMs, Math.max(leastMs, mostMs));
+  return { waitMs: limited(sureShare * limited(wait)), doubtMs: limited(wait) };
 }
 
 function clamp(value: number, least: number, most: number): number {

@@ -1,6 +1,6 @@
 // When to ask: what is known before anything is computed -> ask after a pause, or stay silent for a named reason.
 import type { NoCompletionReason } from "../errors.ts";
-import { type Rhythm, waitMs } from "./rhythm.ts";
+import { type Rhythm, type Wait, waitOf } from "./rhythm.ts";
 import type { LastChange } from "./signals.ts";
 
 export const TRIGGER = {
@@ -49,15 +49,15 @@ export interface Situation {
 }
 
 export type Decision =
-  | { readonly kind: "ask"; readonly waitMs: number }
+  | ({ readonly kind: "ask" } & Wait)
   | { readonly kind: "silent"; readonly reason: NoCompletionReason };
 
 /** The first rule that speaks against it wins. A manual request meets only the rules of what cannot be completed at all. */
 export function decide(situation: Situation, rhythm: Rhythm, leastMs: number, now: number): Decision {
   const reason = impossible(situation) ?? (situation.trigger === "manual" ? undefined : unwanted(situation));
   if (reason !== undefined) return { kind: "silent", reason };
-  if (situation.trigger === "manual" || situation.isAnswered) return { kind: "ask", waitMs: 0 };
-  return { kind: "ask", waitMs: waitMs(rhythm, invitationOf(situation), leastMs, now) };
+  if (situation.trigger === "manual" || situation.isAnswered) return { kind: "ask", waitMs: 0, doubtMs: 0 };
+  return { kind: "ask", ...waitOf(rhythm, invitationOf(situation), leastMs, now) };
 }
 
 function impossible(situation: Situation): NoCompletionReason | undefined {

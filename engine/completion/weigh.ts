@@ -49,6 +49,7 @@ export function createWeigh(deps: WeighDeps): Weigh {
       },
       features,
       probability,
+      isSure: probability >= model.thresholds.strict,
     };
     return probability < threshold ? { ...verdict, hiddenBy: "gate" } : verdict;
   };

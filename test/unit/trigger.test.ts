@@ -5,7 +5,7 @@ import { createDocumentSyntax } from "../../engine/completion/documentSyntax.ts"
 import { shapeAt } from "../../engine/completion/lines.ts";
 import { NO_RHYTHM, type Rhythm, withKeystroke, withLatency, withOutcome } from "../../engine/completion/rhythm.ts";
 import type { LastChange } from "../../engine/completion/signals.ts";
-import { decide, type Situation } from "../../engine/completion/trigger.ts";
+import { type Decision, decide, type Situation } from "../../engine/completion/trigger.ts";
 import { loadLanguages } from "../../engine/languages/languages.ts";
 import { cutCursor, type GoldenCase, readGoldenCases } from "./goldenCases.ts";
 
@@ -50,11 +50,16 @@ function rhythmOf({ options }: GoldenCase): Rhythm {
   return rhythm;
 }
 
+function inWords(decision: Decision): string {
+  if (decision.kind === "silent") return decision.reason;
+  const { waitMs, doubtMs } = decision;
+  return `ask ${Math.round(waitMs)}${doubtMs === 0 ? "" : `, doubtful ${Math.round(doubtMs)}`}`;
+}
+
 describe("when to ask", () => {
   it.each(CASES.filter(({ sections }) => "decision" in sections))("$name", (golden) => {
     const decision = decide(situationOf(golden), rhythmOf(golden), LEAST_MS, NOW);
-    const said = decision.kind === "ask" ? `ask ${Math.round(decision.waitMs)}` : decision.reason;
-    expect(said).toBe(golden.sections["decision"]);
+    expect(inWords(decision)).toBe(golden.sections["decision"]);
   });
 });
 

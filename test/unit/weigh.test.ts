@@ -88,6 +88,13 @@ describe("an offer", () => {
     });
   });
 
+  test.each([
+    [-0.1, true],
+    [-1, false],
+  ])("is sure where a strict gate would show it: %d", async (logProb, isSure) => {
+    expect((await verdict("total + 1", "balanced", logProb)).isSure).toBe(isSure);
+  });
+
   test("names what it does not know", async () => {
     expect((await verdict("frobnicate(total)", "off")).facts).toMatchObject({ "names unknown": "frobnicate" });
   });

@@ -7,7 +7,7 @@ import { commands, extensions, Position, Selection, type TextEditor, Uri, window
 import type { PrecisApi } from "../../extension/extension.ts";
 import { setMode } from "../../extension/settings.ts";
 
-const COMMANDS = ["reindex", "toggle", "openPanel", "explain", "showLog", "restart", "menu"];
+const COMMANDS = ["reindex", "toggle", "openPanel", "explain", "forgetStatistics", "showLog", "restart", "menu"];
 /** Typed nowhere in returns.py: defined in desk.py and used in the other modules. */
 const FOREIGN = "record_scan";
 
