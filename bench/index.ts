@@ -22,6 +22,7 @@ interface Options {
   readonly args: readonly string[];
   readonly pack: string;
   readonly kills?: number;
+  readonly maxDisk?: number;
   readonly saves: number;
 }
 
@@ -38,7 +39,8 @@ export const indexBench: Bench = {
       .argument("<dir>", "a real tree of source; it is copied, and only read")
       .option("--pack <pack>", "bundled pack's name or a pack folder", "auto")
       .option("--saves <n>", "one-file saves, the median counts", wholeNumber, SAVES)
-      .option("--kills <n>", "instead: kill -9 this many times during indexing and saving, then compare", wholeNumber),
+      .option("--kills <n>", "instead: kill -9 this many times during indexing and saving, then compare", wholeNumber)
+      .option("--max-disk <MiB>", "with --kills: a disk budget that the folder does not fit in", wholeNumber),
   run: (options, installation) => run(options as unknown as Options, installation),
 };
 
@@ -55,7 +57,14 @@ async function run(options: Options, installation: Installation): Promise<Report
   try {
     const tree = await copyTree(engine, settings, resolve(options.args[0] ?? "."), join(scratch, "tree"));
     if (options.kills !== undefined) {
-      const table = await killAgainAndAgain(engine, { settings, root: tree.root, dir: scratch, kills: options.kills });
+      const { kills, maxDisk } = options;
+      const table = await killAgainAndAgain(engine, {
+        settings: { ...settings, "index.maxDiskMiB": maxDisk ?? settings["index.maxDiskMiB"] },
+        root: tree.root,
+        dir: scratch,
+        kills,
+        isTight: maxDisk !== undefined,
+      });
       return report("index", [table]);
     }
     const measured = await measure(engine, settings, tree, scratch, options.saves);

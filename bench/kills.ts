@@ -10,6 +10,7 @@ import type { Settings } from "../engine/config.ts";
 import { type Engine, fingerprintOf } from "../engine/engine.ts";
 import { storeDirOf } from "../engine/installation.ts";
 import { pseudoLengthOf } from "../engine/pack/pack.ts";
+import { STEPS } from "../engine/store/precision.ts";
 import { openStore } from "../engine/store/store.ts";
 import { randomOf } from "./random.ts";
 import type { Table } from "./report.ts";
@@ -21,6 +22,8 @@ export interface KillOptions {
   /** For the stores. */
   readonly dir: string;
   readonly kills: number;
+  /** The settings' disk budget is one the tree does not fit in: numbers are coarsened and files dropped meanwhile. */
+  readonly isTight: boolean;
 }
 
 const SEED = 1;
@@ -36,9 +39,11 @@ export async function killAgainAndAgain(engine: Engine, options: KillOptions): P
   const startMs = await startTime(options, join(dir, "probe"));
   const faults: string[] = [];
   const holding: number[] = [];
+  /** Kills by the step the store was left at. */
+  const steps = STEPS.map(() => 0);
   for (let kill = 0; kill < kills; kill += 1) {
     for (let n = 0; n < 12; n += 1) edit(root, random);
-    const child = spawn(process.execPath, indexCommand(root, stores, "--watch"), { stdio: "ignore" });
+    const child = spawn(process.execPath, indexCommand(options, stores, "--watch"), { stdio: "ignore" });
     const exited = once(child, "exit");
     const endAt = performance.now() + startMs * 0.5 + random() * WINDOW_MS;
     while (performance.now() < endAt) {
@@ -50,20 +55,33 @@ export async function killAgainAndAgain(engine: Engine, options: KillOptions): P
     const seen = look(engine, storeDirOf(stores, root));
     faults.push(...seen.faults.map((fault) => `after kill ${kill + 1}: ${fault}`));
     holding.push(seen.files);
+    steps[seen.step] = (steps[seen.step] ?? 0) + 1;
   }
   const finished = await build(engine, options, storeDirOf(stores, root));
   const clean = await build(engine, options, join(dir, "clean"));
   faults.push(...finished.faults, ...clean.faults);
   const isEqual = finished.digest === clean.digest;
+  const maxMiB = options.settings["index.maxDiskMiB"];
+  const ends = options.isTight
+    ? [
+        [`MiB used of ${maxMiB}, after finishing`, finished.usedMiB],
+        [`MiB used of ${maxMiB}, clean build`, clean.usedMiB],
+        [`kills at steps ${STEPS.map((_, step) => step).join(", ")} of the numbers`, steps.join(", ")],
+        ["files dropped, after finishing", finished.droppedFiles],
+        ["files dropped, clean build", clean.droppedFiles],
+      ]
+    : [
+        ["rows after finishing", finished.rows],
+        ["rows of a clean build", clean.rows],
+        ["row for row equal, ids apart", isEqual ? "yes" : "NO"],
+      ];
   return {
-    title: `${kills} kills during indexing and saving`,
+    title: `${kills} kills during indexing and saving${options.isTight ? `, ${maxMiB} MiB of disk` : ""}`,
     columns: ["what", "outcome"],
     rows: [
       ["stores that opened and were sound", kills - new Set(faults.map((fault) => fault.split(":")[0])).size],
       ["files stored when killed, least to most", `${Math.min(...holding)} to ${Math.max(...holding)}`],
-      ["rows after finishing", finished.rows],
-      ["rows of a clean build", clean.rows],
-      ["row for row equal, ids apart", isEqual ? "yes" : "NO"],
+      ...ends,
     ],
     notes: [
       `Killed at a random moment of ${(WINDOW_MS / 1000).toFixed(1)} s from half the time a process takes to start, seed ${SEED}; a file was`,
@@ -73,16 +91,17 @@ export async function killAgainAndAgain(engine: Engine, options: KillOptions): P
   };
 }
 
-function indexCommand(root: string, stores: string, ...more: string[]): string[] {
-  return [process.argv[1] ?? "", "index", root, "--store", stores, ...more];
+function indexCommand({ root, settings }: KillOptions, stores: string, ...more: string[]): string[] {
+  const maxDisk = String(settings["index.maxDiskMiB"]);
+  return [process.argv[1] ?? "", "index", root, "--store", stores, "--max-disk", maxDisk, ...more];
 }
 
 /** Milliseconds of a process that finds nothing to do. */
-async function startTime({ root }: KillOptions, stores: string): Promise<number> {
+async function startTime(options: KillOptions, stores: string): Promise<number> {
   let took = 0;
   for (let n = 0; n < 2; n += 1) {
     const startedAt = performance.now();
-    await once(spawn(process.execPath, indexCommand(root, stores), { stdio: "ignore" }), "exit");
+    await once(spawn(process.execPath, indexCommand(options, stores), { stdio: "ignore" }), "exit");
     took = performance.now() - startedAt;
   }
   return took;
@@ -106,8 +125,9 @@ function look(engine: Engine, dir: string) {
   const { store, problems } = openStore({ dir, ...shapesOf(engine) });
   const { faults } = store.check();
   const { files } = store.stats();
+  const { step } = store.room;
   store.close();
-  return { files, faults: [...problems.map(({ code, detail }) => `${code} ${detail}`), ...faults] };
+  return { files, step, faults: [...problems.map(({ code, detail }) => `${code} ${detail}`), ...faults] };
 }
 
 async function build(engine: Engine, { root, settings }: KillOptions, storeDir: string) {
@@ -116,8 +136,10 @@ async function build(engine: Engine, { root, settings }: KillOptions, storeDir: 
   workspace.close();
   const { store } = openStore({ dir: storeDir, ...shapesOf(engine) });
   const check = store.check();
+  const { droppedFiles } = store.stats();
+  const usedMiB = store.room.usedBytes / 2 ** 20;
   store.close();
-  return check;
+  return { ...check, droppedFiles, usedMiB };
 }
 
 function shapesOf({ pack }: Engine) {

@@ -53,6 +53,7 @@ function buildProgram(): Command {
     .description("build or refresh the index of a folder")
     .option("--force", "start from nothing")
     .option("--watch", "then follow what changes on the disk, until Ctrl-C")
+    .option("--max-disk <MiB>", "MiB the index may take, in place of the setting's default", wholeNumber)
     .option("--skipped", "list what was left out and why, the first hundred of each reason")
     .addOption(store())
     .addOption(pack())

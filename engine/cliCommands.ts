@@ -80,9 +80,10 @@ async function openFolder(
 export async function indexCommand(
   installation: Installation,
   dir: string,
-  options: StoreAndPack & { force?: boolean; skipped?: boolean; watch?: boolean },
+  options: StoreAndPack & { force?: boolean; skipped?: boolean; watch?: boolean; maxDisk?: number },
 ): Promise<void> {
-  await withEngine(installation, options.pack, async (engine, settings) => {
+  await withEngine(installation, options.pack, async (engine, defaults) => {
+    const settings = { ...defaults, "index.maxDiskMiB": options.maxDisk ?? defaults["index.maxDiskMiB"] };
     const workspace = await openFolder(engine, settings, dir, options.store);
     try {
       printReport(await workspace.index({ force: options.force ?? false, onProgress: progressLine() }), options);

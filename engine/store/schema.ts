@@ -3,7 +3,7 @@
 import type { Level } from "../domain.ts";
 
 /** Raise it whenever a table or the meaning of a column changes. */
-const FORMAT_VERSION = 4;
+const FORMAT_VERSION = 5;
 
 /** What made the vectors and pseudo-tokens of a store; the store adds its own format and the shapes. */
 export interface Fingerprint {

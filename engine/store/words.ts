@@ -1,10 +1,22 @@
 // Code -> the words that lexical search sees: every identifier, and its snake_case and camelCase parts.
 
-/** Words so common in Python that sharing them says nothing. */
+/**
+ * Reserved words of all languages together, which say nothing. Left out are those that people name things with where they
+ * are not reserved, such as `type`, `default` or `string`: one list then does as well as one for each language.
+ */
 const KEYWORDS = new Set(
-  "False None True and as assert async await break class continue def del elif else except finally for from global if import in is lambda nonlocal not or pass raise return self try while with yield".split(
-    " ",
-  ),
+  [
+    "abstract and as assert async await bool boolean break byte case catch char class const constexpr continue def",
+    "defer del do double elif else elsif end endif ensure enum except export extends extern False false final finally",
+    "float fn for foreach friend from func global goto if ifdef ifndef impl implements import in include inline",
+    "instanceof int interface internal is lambda let long match mut namespace new nil noexcept None nonlocal not null",
+    "nullptr operator or override pass private protected pub public raise readonly require rescue return sealed self",
+    "short signed sizeof static struct super switch then this throw throws trait True true try typedef typename",
+    "typeof uint undef undefined unless unsafe unsigned until use using var virtual void volatile when where while",
+    "with yield",
+  ]
+    .join(" ")
+    .split(" "),
 );
 
 const IDENTIFIER = /[\p{L}_][\p{L}\p{N}_]*/gu;

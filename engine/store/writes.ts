@@ -5,7 +5,7 @@ import type { ChunkWrite, FileStamp, FileWrite, ParentWrite } from "./records.ts
 import { folderOf } from "./records.ts";
 import { LEVEL_NUMBERS, type Sql, type Statement } from "./schema.ts";
 import type { Tables } from "./search.ts";
-import { namesIn, wordsIn } from "./words.ts";
+import { identifiersIn, namesIn, wordsIn } from "./words.ts";
 
 interface StoredChunk {
   readonly id: number;
@@ -122,7 +122,8 @@ export class Writes {
       pseudoTokens,
     );
     this.#tables.vectors.insert(id, vector, "chunk", names.length);
-    this.#tables.postings.insert(id, names);
+    // Every one, since a keyword here may be a name in another language.
+    this.#tables.postings.insert(id, identifiersIn(text));
     this.#putWords.run(id, wordsIn(text));
   }
 

@@ -53,6 +53,13 @@ test("names of other files are known as they are written, and their texts are fo
   expect(store.hasName("port", "c.py")).toBe(false);
 });
 
+test("a name is known though another language reserves the word, and overlap takes no notice of it", () => {
+  put("a.py", "include(router)");
+  put("b.java", "public static void include(String router)");
+  expect(store.hasName("include", "c.py")).toBe(true);
+  expect(store.searchIdentifiers(["router"], 2)).toMatchObject([{ score: 1 }, { score: 0.5 }]);
+});
+
 test("any text may be asked for", () => {
   put("a.py", "something");
   for (const name of ['"', "NOT", "a b", "", "naïve", "*"]) expect(store.hasName(name, "b.py")).toBe(false);
