@@ -5,6 +5,7 @@ import { burst } from "./burst.ts";
 import { draftsBench } from "./drafts.ts";
 import { gateBench } from "./gate.ts";
 import { indexBench } from "./index.ts";
+import { kv } from "./kv.ts";
 import { latency } from "./latency.ts";
 import { memory } from "./memory.ts";
 import { drawPlots } from "./plot.ts";
@@ -29,6 +30,7 @@ const BENCHES: readonly Bench[] = [
   draftsBench,
   gateBench,
   indexBench,
+  kv,
   latency,
   memory,
   replayBench,

@@ -44,6 +44,8 @@ export const draftsBench: Bench = {
 /** One generation; times are those behind its first token. */
 interface Sample {
   readonly text: string;
+  /** The reader was not asked: the place before was offered this text. */
+  readonly isRemembered: boolean;
   readonly em: 0 | 1;
   readonly ms: number;
   readonly tokens: number;
@@ -170,6 +172,7 @@ function sampleOf({ text, promptTokens, timings, trace }: Completed, task: Task)
   const number = (name: string) => Number(facts[name] ?? 0);
   return {
     text: String(facts["raw"] ?? ""),
+    isRemembered: facts["origin"] !== undefined,
     em: score(text, task.target).em,
     ms: (stages["generate"] ?? 0) - (timings.ttftMs - (stages["retrieve"] ?? 0) - (stages["assemble"] ?? 0)),
     tokens: timings.tokens,
@@ -183,9 +186,7 @@ function sampleOf({ text, promptTokens, timings, trace }: Completed, task: Task)
 
 function reportOf(asked: readonly Asked[], { origin, seed, modes, repo }: Options) {
   const ofMode = (mode: Mode) => asked.filter((one) => one.mode === mode);
-  const changed = asked.filter(
-    ({ plain, drafted, shipped }) => plain.text !== drafted.text || plain.text !== shipped.text,
-  );
+  const changed = asked.filter(({ plain, drafted, shipped }) => !areSame(plain, drafted) || !areSame(plain, shipped));
   const which = `${origin} tasks${repo === undefined ? "" : ` of ${repo}`}, seed ${seed}; one line each`;
   return report("drafts", [
     {
@@ -210,7 +211,7 @@ function reportOf(asked: readonly Asked[], { origin, seed, modes, repo }: Option
     },
     {
       title: "as shipped beside reading plainly",
-      columns: ["mode", "tasks", "same text", "EM % plainly", "EM % as shipped", "reused %"],
+      columns: ["mode", "tasks", "from memory", "others", "same text", "EM % plainly", "EM % as shipped", "reused %"],
       rows: modes.map((mode) => shippedRow(mode, ofMode(mode))),
       notes: [
         `${which}; as shipped: asked ${TYPED} characters before the place, then there, with what was read kept, in slices, with drafts`,
@@ -222,6 +223,11 @@ function reportOf(asked: readonly Asked[], { origin, seed, modes, repo }: Option
   ]);
 }
 
+/** What was offered for an earlier place and typed along since may say something else than what is read at this one. */
+function areSame(plain: Sample, other: Sample): boolean {
+  return other.isRemembered || plain.text === other.text;
+}
+
 function draftsRow(mode: Mode, asked: readonly Asked[]): Cell[] {
   const sum = (of: (one: Asked) => number) => asked.reduce((total, one) => total + of(one), 0);
   const tokens = sum(({ plain }) => plain.tokens);
@@ -229,7 +235,7 @@ function draftsRow(mode: Mode, asked: readonly Asked[]): Cell[] {
   return [
     mode,
     asked.length,
-    asked.filter(({ plain, drafted }) => plain.text === drafted.text).length,
+    asked.filter(({ plain, drafted }) => areSame(plain, drafted)).length,
     // A run that ends before a stop token gives none; without drafts it is one token a run but for those.
     sum(({ plain }) => plain.runs) / sum(({ drafted }) => drafted.runs),
     sum(({ drafted }) => drafted.accepted) / sum(({ drafted }) => drafted.drafted),
@@ -243,10 +249,13 @@ function draftsRow(mode: Mode, asked: readonly Asked[]): Cell[] {
 
 function shippedRow(mode: Mode, asked: readonly Asked[]): Cell[] {
   const sum = (of: (one: Asked) => number) => asked.reduce((total, one) => total + of(one), 0);
+  const read = asked.filter(({ shipped }) => !shipped.isRemembered);
   return [
     mode,
     asked.length,
-    asked.filter(({ plain, shipped }) => plain.text === shipped.text).length,
+    asked.length - read.length,
+    read.length,
+    read.filter(({ plain, shipped }) => areSame(plain, shipped)).length,
     (100 * sum(({ plain }) => plain.em)) / asked.length,
     (100 * sum(({ shipped }) => shipped.em)) / asked.length,
     (100 * sum(({ shipped }) => shipped.reusedTokens)) / sum(({ shipped }) => shipped.promptTokens),

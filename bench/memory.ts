@@ -14,6 +14,7 @@ import { type Report, report, type Table } from "./report.ts";
 interface Options {
   readonly completions: number;
   readonly threads: number;
+  readonly cancelEvery: number;
 }
 
 /** Completions before the first look, which later ones are compared with. */
@@ -24,19 +25,19 @@ const ENVIRONMENT = { MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: 
 
 export const memory: Bench = {
   name: "memory",
-  description:
-    "resident memory over many completions, every tenth of them cancelled, and after the models are unloaded",
+  description: "resident memory over many completions, some of them cancelled, and after the models are unloaded",
   addOptions: (command: Command) =>
     command
       .addOption(new Option("--completions <n>", "completions").argParser(Number).default(1000))
-      .addOption(new Option("--threads <n>", "threads").argParser(Number).default(1)),
+      .addOption(new Option("--threads <n>", "threads").argParser(Number).default(1))
+      .addOption(new Option("--cancel-every <n>", "every which one is cancelled").argParser(Number).default(10)),
   run: (options, installation) => run(options as unknown as Options, installation),
 };
 
-async function run({ completions, threads }: Options, installation: Installation): Promise<Report> {
+async function run({ completions, threads, cancelEvery }: Options, installation: Installation): Promise<Report> {
   const { dir, manifest } = await openPack(await findPack("auto", installation.packsDir));
   const workerUrl = installation.workers.inference.href;
-  const rows = await rowsOfProcess({ packDir: dir, workerUrl, settled: SETTLED, completions, threads });
+  const rows = await rowsOfProcess({ packDir: dir, workerUrl, settled: SETTLED, completions, threads, cancelEvery });
   const at = (what: string) => rows.find(([name]) => name === what)?.[1] ?? Number.NaN;
   const before = at("nothing open");
   const [settled, last, unloaded] = [
@@ -52,7 +53,7 @@ async function run({ completions, threads }: Options, installation: Installation
     notes: [
       `after ${completions} completions ${(last / settled).toFixed(3)} of what it was after ${SETTLED}`,
       `unloading gives back ${(last - unloaded).toFixed(0)} MiB of the ${(last - before).toFixed(0)} that were taken`,
-      `random prompts of 16 to ${budget.left + budget.right + budget.context} tokens, 8 new tokens, every tenth cancelled after 5 ms; ${threads} threads`,
+      `random prompts of 16 to ${budget.left + budget.right + budget.context} tokens, 8 new tokens, one in ${cancelEvery} cancelled after 5 ms; ${threads} threads`,
     ],
   };
   return report("memory", [table]);

@@ -13,6 +13,8 @@ export interface MemoryRequest {
   readonly settled: number;
   readonly completions: number;
   readonly threads: number;
+  /** Every which one is cancelled. */
+  readonly cancelEvery: number;
 }
 
 /** What had happened, and MiB: in all, private, mapped from files. */
@@ -27,6 +29,7 @@ async function measure({
   settled,
   completions,
   threads,
+  cancelEvery,
 }: MemoryRequest): Promise<readonly MemoryRow[]> {
   const { prompt, reader } = (await openPack(packDir)).manifest;
   const { budget } = prompt;
@@ -50,7 +53,7 @@ async function measure({
     const tokens = 16 + ((n * 7919) % (longest - 16));
     const input = randomInput(tokens, n % 3 === 0 ? budget.pseudoTokens : 0, readerDim, vocabSize, n);
     const aborter = new AbortController();
-    const timer = n % 10 === 0 ? setTimeout(() => aborter.abort(), 5) : undefined;
+    const timer = n % cancelEvery === 0 ? setTimeout(() => aborter.abort(), 5) : undefined;
     await models.generate(input, options, aborter.signal);
     clearTimeout(timer);
     if (n === settled || n === completions || n % Math.max(1, Math.floor(completions / 5)) === 0)

@@ -5,7 +5,7 @@ import envPaths from "env-paths";
 import type { ReaderFiles } from "../engine/infer/reader.ts";
 import { type Qwen2Shape, randomCheckpoint } from "../engine/pack/checkpoint.ts";
 import type { MatrixFormat } from "../engine/pack/matrices.ts";
-import { writeEmbedGraph, writeReaderGraph } from "../engine/pack/qwen2Graph.ts";
+import { type KeyValueFormat, writeEmbedGraph, writeReaderGraph } from "../engine/pack/qwen2Graph.ts";
 
 export const SHAPE_NAMES = ["60m", "0.5b", "1.5b"] as const;
 export type ShapeName = (typeof SHAPE_NAMES)[number];
@@ -26,13 +26,17 @@ const GRAPH_VERSION = 1;
 const SEED = 1;
 
 /** The graphs of `name` in `format`, written at the first call. */
-export async function randomReader(name: ShapeName, format: MatrixFormat): Promise<ReaderFiles> {
+export async function randomReader(
+  name: ShapeName,
+  format: MatrixFormat,
+  keyValues: KeyValueFormat = "float32",
+): Promise<ReaderFiles> {
   const shape = SHAPES[name];
-  const dir = join(envPaths("precis", { suffix: "" }).cache, "bench", `v${GRAPH_VERSION}-${name}-${format}`);
+  const dir = join(envPaths("precis", { suffix: "" }).cache, "bench", folderOf(name, format, keyValues));
   await mkdir(dir, { recursive: true });
   const checkpoint = randomCheckpoint(SEED);
   await once(join(dir, "embed.onnx"), (file) => writeEmbedGraph(file, shape, checkpoint));
-  await once(join(dir, "reader.onnx"), (file) => writeReaderGraph(file, shape, checkpoint, format));
+  await once(join(dir, "reader.onnx"), (file) => writeReaderGraph(file, shape, checkpoint, format, keyValues));
   const { layers, kvHeads, headDim, readerDim, vocabSize, maxTokens } = shape;
   return {
     dir,
@@ -41,6 +45,10 @@ export async function randomReader(name: ShapeName, format: MatrixFormat): Promi
       reader: { file: "reader.onnx", layers, kvHeads, headDim, readerDim, vocabSize, maxTokens },
     },
   };
+}
+
+function folderOf(name: ShapeName, format: MatrixFormat, keyValues: KeyValueFormat): string {
+  return `v${GRAPH_VERSION}-${name}-${format}${keyValues === "float32" ? "" : `-${keyValues}-kv`}`;
 }
 
 /** The graph's own file is written last, so that where it is, all is. */

@@ -15,7 +15,7 @@ export interface ConstantBlock {
   readonly dims: readonly number[];
 }
 
-type Attribute = number | { readonly float: number };
+type Attribute = number | { readonly float: number } | { readonly text: string };
 
 /** Domain of onnxruntime's own operators. */
 export const MICROSOFT = "com.microsoft";
@@ -175,9 +175,10 @@ function valueFor(name: string, type: ElementType, dims: Dims): Message {
 
 function attributeOf(name: string, value: Attribute): Message {
   const attribute = new Message().text(1, name);
-  return typeof value === "number"
-    ? attribute.integer(3, value).integer(20, 2)
-    : attribute.float(2, value.float).integer(20, 1);
+  if (typeof value === "number") return attribute.integer(3, value).integer(20, 2);
+  return "float" in value
+    ? attribute.float(2, value.float).integer(20, 1)
+    : attribute.text(4, value.text).integer(20, 3);
 }
 
 function tensorOf(name: string, type: ElementType, dims: readonly number[]): Message {

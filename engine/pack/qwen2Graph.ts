@@ -5,6 +5,12 @@ import { addMatrices, addMatrix, type Matrix, type MatrixFormat } from "./matric
 import { createGraph, MICROSOFT, type OnnxGraph } from "./onnxGraph.ts";
 import { EMBEDDING_TENSOR } from "./qwen2Config.ts";
 
+/** What kept keys and values are stored as. */
+export type KeyValueFormat = "float32" | "int8";
+
+/** Of int8 keys and values; numbers beyond 127 steps are cut. Random weights stay far below. */
+const KEY_VALUE_STEP = 1 / 16;
+
 /** Token rows held at a time. */
 const TABLE_ROWS = 4096;
 
@@ -69,8 +75,9 @@ export async function writeReaderGraph(
   shape: Qwen2Shape,
   checkpoint: Checkpoint,
   format: MatrixFormat,
+  keyValues: KeyValueFormat = "float32",
 ): Promise<void> {
-  await createGraph(file, "reader", (graph) => buildReader(graph, shape, checkpoint, format));
+  await createGraph(file, "reader", (graph) => buildReader(graph, shape, checkpoint, format, keyValues));
 }
 
 async function buildReader(
@@ -78,6 +85,7 @@ async function buildReader(
   shape: Qwen2Shape,
   checkpoint: Checkpoint,
   format: MatrixFormat,
+  keyValues: KeyValueFormat,
 ): Promise<void> {
   const { layers, kvHeads, headDim, readerDim, vocabSize } = shape;
   let sum = graph.input("inputs_embeds", "float32", [1, "T", readerDim]);
@@ -85,6 +93,7 @@ async function buildReader(
   const logitRows = graph.input("logit_rows", "int64", ["R"]);
   const logits = graph.output("logits", "float32", [1, "R", vocabSize]);
   addRope(graph, shape);
+  const quantised = addKeyValueStep(graph, keyValues);
   const end = graph.op("Reshape", [graph.op("Cast", [lengths[1]], { to: 7 }), graph.integers(1)]);
   const start = graph.op("Sub", [end, graph.op("Shape", [sum], { start: 1, end: 2 })]);
 
@@ -111,19 +120,19 @@ async function buildReader(
   });
   for (let layer = 0; layer < layers; layer += 1) {
     const past = ["key", "value"].map((part) =>
-      graph.input(`past_key_values.${layer}.${part}`, "float32", [1, kvHeads, "S", headDim]),
+      graph.input(`past_key_values.${layer}.${part}`, keyValues, [1, kvHeads, "S", headDim]),
     );
     const qkv = await addMatrix(graph, normed, qkvOf(shape, layer), format, checkpoint);
     const [heard = "", ...present] = ["heard", "present_key", "present_value"].map((stem) => graph.fresh(stem));
     graph.node(
       "GroupQueryAttention",
-      [qkv, "", "", ...past, ...lengths, "rope.cos", "rope.sin"],
+      [qkv, "", "", ...past, ...lengths, "rope.cos", "rope.sin", ...quantised.inputs],
       [heard, ...present],
-      { num_heads: shape.heads, kv_num_heads: kvHeads, do_rotary: 1 },
+      { num_heads: shape.heads, kv_num_heads: kvHeads, do_rotary: 1, ...quantised.attributes },
       MICROSOFT,
     );
     for (const [n, part] of ["key", "value"].entries()) {
-      const rows = graph.output(`present.${layer}.${part}`, "float32", [1, kvHeads, "T", headDim]);
+      const rows = graph.output(`present.${layer}.${part}`, keyValues, [1, kvHeads, "T", headDim]);
       graph.op("Slice", [present[n] ?? "", start, end, graph.integers(2)], {}, "", rows);
     }
     const isLast = layer + 1 === layers;
@@ -137,6 +146,21 @@ async function buildReader(
   const tensor = shape.headTensor ?? EMBEDDING_TENSOR;
   const head = { name: "head", parts: [{ tensor, rows: vocabSize }], inputs: readerDim };
   await addMatrix(graph, normed, head, format, checkpoint, logits);
+}
+
+/** What attention needs to store its keys and values in `format`: inputs behind the rope's, and attributes. */
+function addKeyValueStep(
+  graph: OnnxGraph,
+  format: KeyValueFormat,
+): { inputs: readonly string[]; attributes: Readonly<Record<string, number | { readonly text: string }>> } {
+  if (format === "float32") return { inputs: [], attributes: {} };
+  const step = graph.constant("key_value.s", Float32Array.of(KEY_VALUE_STEP), [1]);
+  const perTensor = { text: "PER_TENSOR" };
+  return {
+    // Positions, bias and sink are left out.
+    inputs: ["", "", "", step, step],
+    attributes: { k_quant_type: perTensor, v_quant_type: perTensor, kv_cache_bit_width: 8 },
+  };
 }
 
 /** SwiGLU. */

@@ -3,10 +3,14 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ReaderInput } from "../../engine/domain.ts";
+import { choose } from "../../engine/infer/choice.ts";
+import { openDecoder } from "../../engine/infer/decoder.ts";
 import type { Generation } from "../../engine/infer/models.ts";
 import { openReader, type Reader } from "../../engine/infer/reader.ts";
 import { openRuntime } from "../../engine/infer/runtime.ts";
+import { openSession } from "../../engine/infer/session.ts";
 import { loadTokenizer, type Tokenizer } from "../../engine/infer/tokenizer.ts";
+import { inputRows } from "../../engine/infer/tokenRows.ts";
 import { installationOf } from "../../engine/installation.ts";
 import { findPack, openPack, type Pack } from "../../engine/pack/pack.ts";
 import { trackedFiles } from "../unit/trackedFiles.ts";
@@ -57,6 +61,39 @@ async function prompts(): Promise<Int32Array[]> {
   }
   return found;
 }
+
+it("is the same read at once and in slices", async () => {
+  const { runtime } = await openRuntime(["cpu"], 1);
+  const { embed, reader } = pack.manifest;
+  const files = { embed: join(pack.dir, embed.file), reader: join(pack.dir, reader.file) };
+  const { session: embedding } = await openSession(files.embed, { ...runtime, inputs: [], outputs: [] });
+  const { decoder } = await openDecoder(files.reader, reader, runtime);
+  const { readerDim, vocabSize } = reader;
+  for (const tokens of (await prompts()).slice(0, 6)) {
+    const input = { pseudoTokens: NOTHING, tokens };
+    const rows = await inputRows(embedding, input, 0, readerDim);
+    const choices = [];
+    for (const slice of [tokens.length, 64, 32, 5]) {
+      decoder.forget();
+      decoder.rewindTo(input);
+      let logits = new Float32Array(0);
+      for (let from = 0; from < tokens.length; ) {
+        const until = from + slice >= tokens.length - 1 ? tokens.length : from + slice;
+        const ids = Array.from(tokens.subarray(from, until));
+        logits = Float32Array.from(await decoder.read(rows.subarray(from * readerDim, until * readerDim), ids, 1));
+        from = until;
+      }
+      choices.push(choose(logits, 0, vocabSize));
+    }
+    const [whole, ...sliced] = choices;
+    for (const choice of sliced) {
+      expect(choice.token).toBe(whole?.token);
+      expect(choice.logProb).toBeCloseTo(whole?.logProb ?? Number.NaN, 2);
+    }
+  }
+  await embedding.close();
+  await decoder.close();
+});
 
 it("is the same cold, behind a kept prefix, and with drafts", async () => {
   let accepted = 0;
