@@ -102,6 +102,17 @@ export class Engine {
     return this.client.state === State.Running && this.endPause === undefined;
   }
 
+  /** Undefined while the engine does not run, and where it dies before it answers: of that its status tells, and its log. */
+  async ask<T>(method: string, params: unknown = null): Promise<T | undefined> {
+    if (!this.isRunning()) return undefined;
+    try {
+      return await this.client.sendRequest<T>(method, params);
+    } catch (error) {
+      this.log.warn(`${method} was not answered: ${String(error)}`);
+      return undefined;
+    }
+  }
+
   /** Resolves when the engine answered the handshake or when its death has been dealt with; never rejects. */
   async start(): Promise<void> {
     this.setStatus(waitingStatus("starting", "The engine is starting."));
@@ -151,8 +162,10 @@ export class Engine {
       return { action: CloseAction.DoNotRestart, handled: true };
     }
     this.log.warn(`The engine stopped; it starts again in ${pauseMs} ms.`);
+    // First, so that whoever hears of the status asks nothing of what is gone.
+    const paused = this.pause(pauseMs);
     this.setStatus(waitingStatus("starting", `The engine stopped; it starts again in ${pauseMs / 1000} s.`));
-    await this.pause(pauseMs);
+    await paused;
     if (this.isDisposed) return { action: CloseAction.DoNotRestart, handled: true };
     return { action: CloseAction.Restart, handled: true };
   }

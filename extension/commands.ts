@@ -8,6 +8,7 @@ import { cancelIndexing, indexNow, reindex } from "./indexing.ts";
 import { MODE_TITLES, type Mode } from "./mode.ts";
 import { chosenMode, isEnabled, setEnabled, setMode } from "./settings.ts";
 import type { SettingsPanel } from "./settingsPanel.ts";
+import type { StatisticsView } from "./statistics.ts";
 import { indexText, lastText, pauseText } from "./statusText.ts";
 
 export const MENU_COMMAND = "precis.menu";
@@ -16,6 +17,7 @@ interface Parts {
   readonly engine: Engine;
   readonly panel: SettingsPanel;
   readonly explanation: ExplanationView;
+  readonly statistics: StatisticsView;
   readonly log: LogOutputChannel;
 }
 
@@ -27,6 +29,7 @@ export function registerCommands(parts: Parts): Disposable {
     "precis.toggle": () => toggle(),
     "precis.openPanel": () => parts.panel.show(),
     "precis.explain": () => parts.explanation.show(),
+    "precis.statistics": () => parts.statistics.show(),
     "precis.forgetStatistics": () => forgetStatistics(parts.engine),
     "precis.showLog": () => parts.log.show(),
     "precis.restart": () => parts.engine.restart(),
@@ -71,6 +74,7 @@ async function showMenu(engine: Engine): Promise<void> {
     commandRow("$(settings-gear) Settings panel", "precis.openPanel"),
     commandRow("$(sync) Re-index workspace", "precis.reindex", indexText(status.index)),
     commandRow("$(question) Explain last completion", "precis.explain", lastText(status.last)),
+    commandRow("$(graph) Statistics", "precis.statistics"),
     commandRow("$(output) Show log", "precis.showLog"),
     commandRow("$(debug-restart) Restart engine", "precis.restart"),
   ];

@@ -12,7 +12,10 @@ export function followEditor(client: LanguageClient): Disposable {
     const text = JSON.stringify(state);
     if (text === sent) return;
     sent = text;
-    void client.sendNotification(EDITOR_STATE, state);
+    // An engine that has just died is told again when it runs: what was sent is forgotten.
+    client.sendNotification(EDITOR_STATE, state).catch(() => {
+      sent = "";
+    });
   };
   return Disposable.from(
     window.onDidChangeTextEditorSelection(({ textEditor }) => tell(textEditor)),

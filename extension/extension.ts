@@ -1,42 +1,48 @@
 // Composition: builds the parts, connects them, starts the engine. The only file VS Code calls.
 import { type ExtensionContext, window } from "vscode";
-import type { EngineStatus } from "../engine/protocol.ts";
+import { type EngineStatus, STATISTICS, type Statistics } from "../engine/protocol.ts";
 import { Engine } from "./client.ts";
 import { MENU_COMMAND, registerCommands } from "./commands.ts";
 import { followEditor } from "./editorState.ts";
 import { createExplanationView, explanationOf } from "./explanation.ts";
 import { registerAccepted } from "./inlineCompletions.ts";
 import { createSettingsPanel } from "./settingsPanel.ts";
+import { createStatisticsView } from "./statistics.ts";
 import { createStatusBar } from "./statusBar.ts";
 
 /** For other extensions and for tests: look, don't touch. */
 export interface PrecisApi {
   status(): EngineStatus;
   enginePid(): number | undefined;
-  /** What “Explain Last Completion” shows, as Markdown. Rejects while the engine does not run. */
-  explain(): Promise<string>;
+  /** What “Explain Last Completion” shows, as Markdown; undefined while the engine does not run. */
+  explain(): Promise<string | undefined>;
+  /** What “Show Statistics” shows; undefined while the engine does not run. */
+  statistics(): Promise<Statistics | undefined>;
 }
 
 export function activate(context: ExtensionContext): PrecisApi {
   const log = window.createOutputChannel("Precis", { log: true });
   const engine = new Engine(context, log);
   const explanation = createExplanationView(context.extensionUri, engine);
+  const statistics = createStatisticsView(context.extensionUri, engine);
   const panel = createSettingsPanel(context.extensionUri, engine);
   context.subscriptions.push(
     log,
     explanation,
+    statistics,
     panel,
     createStatusBar(engine, MENU_COMMAND),
     registerAccepted(engine.client),
     followEditor(engine.client),
-    registerCommands({ engine, panel, explanation, log }),
+    registerCommands({ engine, panel, explanation, statistics, log }),
   );
   void engine.start();
   running = engine;
   return {
     status: () => engine.status(),
     enginePid: () => engine.pid(),
-    explain: async () => (await explanationOf(engine)).markdown,
+    explain: async () => (await explanationOf(engine))?.markdown,
+    statistics: () => engine.ask<Statistics>(STATISTICS),
   };
 }
 

@@ -17,6 +17,11 @@ export function diskLimitMiB(): number {
   return workspace.getConfiguration(SETTINGS_SECTION).get("index.maxDiskMiB", 0);
 }
 
+/** The manifest gives the default. */
+export function isLearning(): boolean {
+  return workspace.getConfiguration(SETTINGS_SECTION).get("completion.learn", false);
+}
+
 export async function setEnabled(enabled: boolean): Promise<void> {
   await workspace.getConfiguration(SETTINGS_SECTION).update("enabled", enabled, settingsTarget());
 }

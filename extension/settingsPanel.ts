@@ -1,6 +1,5 @@
 // The settings panel: one webview under a strict content-security policy. It shows the engine's status and writes real settings.
-import { randomBytes } from "node:crypto";
-import { commands, Disposable, Uri, ViewColumn, type Webview, type WebviewPanel, window, workspace } from "vscode";
+import { commands, Disposable, Uri, ViewColumn, type WebviewPanel, window, workspace } from "vscode";
 import { SETTINGS_SECTION, SKIPPED, type SkippedFiles } from "../engine/protocol.ts";
 import type { Engine } from "./client.ts";
 import { leftOutOf } from "./leftOut.ts";
@@ -13,6 +12,7 @@ import {
 } from "./panelMessages.ts";
 import { chosenMode, diskLimitMiB, hasFolder, isEnabled, setEnabled, setMode } from "./settings.ts";
 import { executionText, indexedText, pauseText } from "./statusText.ts";
+import { webviewPage } from "./webviewPage.ts";
 
 export interface SettingsPanel extends Disposable {
   show(): Promise<void>;
@@ -34,9 +34,9 @@ export function createSettingsPanel(extensionUri: Uri, engine: Engine): Settings
     const passes = JSON.stringify(folders.map(({ root, indexedAt, readOnly }) => [root, indexedAt, readOnly]));
     if (open === undefined || passes === listed || !engine.isRunning()) return;
     listed = passes;
-    void engine.client
-      .sendRequest<SkippedFiles>(SKIPPED, null)
-      .then((skipped) => send({ type: "leftOut", leftOut: leftOutOf(skipped, folders) }));
+    void engine.ask<SkippedFiles>(SKIPPED).then((skipped) => {
+      if (skipped !== undefined) send({ type: "leftOut", leftOut: leftOutOf(skipped, folders) });
+    });
   };
   const subscriptions = Disposable.from(
     engine.onDidChangeStatus(push),
@@ -74,7 +74,9 @@ export function createSettingsPanel(extensionUri: Uri, engine: Engine): Settings
           await obey(message, engine);
         }
       });
-      panel.webview.html = await page(panel.webview, media);
+      panel.webview.html = await webviewPage(panel.webview, media, "settingsPanel", {
+        files: { leftOutScript: "settingsPanel.leftOut.js" },
+      });
     },
   };
 }
@@ -111,25 +113,4 @@ function panelState(engine: Engine): PanelState {
     mode: chosenMode(),
     target: hasFolder() ? "workspace" : "user",
   };
-}
-
-/** The page is a file of its own; only what differs each time is filled in here. */
-async function page(webview: Webview, media: Uri): Promise<string> {
-  const nonce = randomBytes(18).toString("base64");
-  const policy = [
-    "default-src 'none'",
-    `img-src ${webview.cspSource}`,
-    `style-src ${webview.cspSource}`,
-    `script-src 'nonce-${nonce}'`,
-  ].join("; ");
-  const fill: Readonly<Record<string, string>> = {
-    policy,
-    nonce,
-    style: webview.asWebviewUri(Uri.joinPath(media, "settingsPanel.css")).toString(),
-    leftOutScript: webview.asWebviewUri(Uri.joinPath(media, "settingsPanel.leftOut.js")).toString(),
-    script: webview.asWebviewUri(Uri.joinPath(media, "settingsPanel.js")).toString(),
-    icon: webview.asWebviewUri(Uri.joinPath(media, "icon.png")).toString(),
-  };
-  const template = new TextDecoder().decode(await workspace.fs.readFile(Uri.joinPath(media, "settingsPanel.html")));
-  return template.replace(/\{\{(\w+)\}\}/g, (whole, name: string) => fill[name] ?? whole);
 }

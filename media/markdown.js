@@ -1,12 +1,12 @@
-// Shows the account it is sent, and sends back which link was clicked.
+// Shows the text it is sent, and sends back which link was clicked.
 const editor = acquireVsCodeApi();
-const account = document.getElementById("account");
+const text = document.getElementById("text");
 
 window.addEventListener("message", ({ data }) => {
-  if (typeof data?.html === "string") account.innerHTML = data.html;
+  if (typeof data?.html === "string") text.innerHTML = data.html;
 });
 
-account.addEventListener("click", (event) => {
+text.addEventListener("click", (event) => {
   const link = event.target.closest("a");
   if (link === null) return;
   event.preventDefault();
