@@ -20,6 +20,7 @@ import { Editing, type Place, triggerOf } from "./editing.ts";
 import type { Engine, Workspace } from "./engine.ts";
 import { EngineError, type NoCompletionReason } from "./errors.ts";
 import { explain } from "./explain.ts";
+import type { Located } from "./folders.ts";
 import { ACCEPT_COMMAND, type Accepted, type EditorState, type Explanation } from "./protocol.ts";
 import { meaningOf } from "./reasons.ts";
 import type { Session } from "./session.ts";
@@ -167,8 +168,8 @@ export class CompletionSession {
   }
 
   #asked(place: Place, engine: Engine, params: InlineCompletionParams): Asked {
-    const { folders, settings } = this.#session;
-    const located = folders.locate(place.uri);
+    const { settings } = this.#session;
+    const located = this.#locate(place.uri, place.document.languageId);
     const cursor = { path: located?.path ?? nameOf(place.uri), ...place.cursor };
     const trigger = triggerOf(params);
     const signals = this.#editing.signalsOf(place, trigger, performance.now());
@@ -180,6 +181,13 @@ export class CompletionSession {
       suggestions: SUGGESTIONS[trigger],
     };
     return { place, cursor, source: located?.workspace ?? engine, how };
+  }
+
+  /** Files by their address; what has not been saved yet stands in the workspace all the same. */
+  #locate(uri: string, languageId: string): Located | undefined {
+    const { engine, folders } = this.#session;
+    if (!uri.startsWith("untitled:")) return folders.locate(uri);
+    return folders.locateUnsaved(uri, engine?.extensionOf(languageId) ?? "");
   }
 
   #decide({ place, cursor, source, how }: Asked, params: InlineCompletionParams, engine: Engine) {
@@ -240,7 +248,7 @@ export class CompletionSession {
 
   #record({ document, offset, uri }: Spot, completion: Completion): void {
     const { line, character } = document?.positionAt(offset) ?? { line: 0, character: 0 };
-    const located = this.#session.folders.locate(uri);
+    const located = this.#locate(uri, document?.languageId ?? "");
     const root = located === undefined ? {} : { root: located.workspace.root };
     const path = located?.path ?? nameOf(uri);
     this.#session.last = {

@@ -8,7 +8,7 @@ import type { Cursor } from "./completion/prompt.ts";
 import { ReaderCache } from "./completion/readerCache.ts";
 import { RecentCompletions } from "./completion/recentCompletions.ts";
 import { StickyCandidates } from "./completion/stickyCandidates.ts";
-import { createWeigh } from "./completion/weigh.ts";
+import { createWeigh, type WeighDeps } from "./completion/weigh.ts";
 import type { Settings } from "./config.ts";
 import type { Mode } from "./domain.ts";
 import { EngineError, type Problem } from "./errors.ts";
@@ -59,6 +59,8 @@ export interface Engine {
   /** Asks every execution provider what it can, lets those that answer rightly read with the pack, and takes up the fastest. */
   surveyProviders(how?: { readonly isFresh?: boolean }): Promise<ProviderSurvey>;
   openWorkspace(options: WorkspaceOptions): Promise<Workspace>;
+  /** What files of that editor's language end with, such as `.py`; `""` for a language that nobody knows here. */
+  extensionOf(languageId: string): string;
   /** For a document outside every workspace folder: no retrieval. */
   complete(cursor: Cursor, options: CompleteOptions, signal?: AbortSignal): Promise<Completion>;
   /** Whether memory holds the answer, so that nothing need be computed. */
@@ -140,7 +142,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     manifest,
     tokenizer,
     models,
-    weigh: createWeigh({ languageOf: languages.forPath, gate: () => gate }),
+    weigh: createWeigh({ languageOf: languageOf(languages), gate: () => gate }),
     pseudoTokensOf: () => new Map<number, Float32Array>(),
     recent: new RecentCompletions(),
     written: new ReaderCache(),
@@ -163,6 +165,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     },
     openWorkspace: (workspace) =>
       openWorkspace({ pack, tokenizer, models, chunker, syntax, languages, gate, keeps }, workspace),
+    extensionOf: (languageId) => languages.forId(languageId)?.extensions[0] ?? "",
     complete: (cursor, how, signal) => complete(cursor, how, withoutIndex, signal),
     remembers: (cursor, mode) => withoutIndex.recent.find(cursor, mode) !== undefined,
     close: async () => {
@@ -210,7 +213,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     repository: basename(root),
     retrieve: createRetrieve(store, retrievers, { minOverlap: settings["retrieval.minOverlap"] }),
     pseudoTokensOf: (ids: readonly number[]) => store.pseudoTokens(ids),
-    weigh: createWeigh({ languageOf: languages.forPath, names: store, gate: () => gate }),
+    weigh: createWeigh({ languageOf: languageOf(languages), names: store, gate: () => gate }),
     ...(keeps ? { recent, written: new ReaderCache(), sticky: new StickyCandidates(() => store.generation) } : {}),
     syntax,
   };
@@ -234,6 +237,10 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     remembers: (cursor, mode) => recent.find(cursor, mode) !== undefined,
     close: () => store.close(),
   };
+}
+
+function languageOf(languages: Languages): WeighDeps["languageOf"] {
+  return (path, languageId) => languages.forPath(path) ?? languages.forId(languageId);
 }
 
 /** The window that wrote the store may have been closed since. */

@@ -1,6 +1,6 @@
 // The workspace folders of one window: an open `Workspace` each, found by document address, kept in step with the editor.
 import { realpathSync } from "node:fs";
-import { isAbsolute, join, relative, sep } from "node:path";
+import { basename, extname, isAbsolute, join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { SourceFile } from "./domain.ts";
 import type { Engine, Workspace, WorkspaceOptions } from "./engine.ts";
@@ -91,6 +91,20 @@ export class Folders {
       if (best === undefined || path.length < best.path.length) best = { workspace, path };
     }
     return best;
+  }
+
+  /**
+   * What a document that has not been saved yet is completed from: the folder it will be saved in where the editor knows it,
+   * else the window's first. `ending` is added to a name that has none, so that it reads as the file it will be.
+   */
+  locateUnsaved(uri: string, ending: string): Located | undefined {
+    const name = uri.slice(uri.indexOf(":") + 1);
+    const saved = this.locate(`file://${name}`);
+    if (saved !== undefined) return saved;
+    const workspace = [...this.#held.values()].find((held) => held.workspace !== undefined)?.workspace;
+    if (workspace === undefined) return undefined;
+    const path = basename(decodeURIComponent(name));
+    return { workspace, path: extname(path) === "" ? path + ending : path };
   }
 
   /**

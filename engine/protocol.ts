@@ -162,7 +162,7 @@ export interface EditorState {
   /** Of the document that the active editor shows. */
   readonly uri: string;
   readonly cursors: number;
-  /** The editor is one side of a comparison. */
+  /** The editor is the old side of a comparison; the new one is like any other editor. */
   readonly isDiff: boolean;
   readonly isReadOnly: boolean;
   /** The version of the document that an undo or redo made, if one just did. */

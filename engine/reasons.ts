@@ -20,7 +20,7 @@ const FIXED: Readonly<Record<FixedReason, string>> = {
   "nothing-generated": "The reader had nothing to add here: its first word was the end.",
   "document-too-large": "The document is larger than 4 million characters.",
   "read-only-document": "The document cannot be written.",
-  "diff-editor": "The editor compares two texts; while typing, nothing is offered there. A manual trigger works.",
+  "diff-editor": "This is the old side of a comparison; nothing is offered there while typing. A manual trigger works.",
   "several-cursors": "There are several cursors, and one offer fits one place. A manual trigger works.",
   "after-undo": "The last change was an undo or redo: you are looking for what was, not for what comes.",
   "after-deletion": "You have just deleted something. The next character you type asks again.",

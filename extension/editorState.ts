@@ -1,5 +1,13 @@
 // What the engine cannot know from LSP: undo and redo, several cursors, comparisons, documents that cannot be written.
-import { Disposable, TabInputTextDiff, TextDocumentChangeReason, type TextEditor, window, workspace } from "vscode";
+import {
+  Disposable,
+  TabInputTextDiff,
+  type TextDocument,
+  TextDocumentChangeReason,
+  type TextEditor,
+  window,
+  workspace,
+} from "vscode";
 import type { LanguageClient } from "vscode-languageclient/node";
 import { EDITOR_STATE, type EditorState } from "../engine/protocol.ts";
 
@@ -33,9 +41,17 @@ function stateOf({ document, selections }: TextEditor, undoneVersion: number | u
   return {
     uri: document.uri.toString(),
     cursors: selections.length,
-    isDiff: window.tabGroups.activeTabGroup.activeTab?.input instanceof TabInputTextDiff,
+    isDiff: isOldSide(document),
     // Undefined means that nobody knows, as for a scheme without a file system.
     isReadOnly: workspace.fs.isWritableFileSystem(document.uri.scheme) === false,
     ...(undoneVersion === undefined ? {} : { undoneVersion }),
   };
+}
+
+/** Of a comparison, where the new side is a file that people go on writing in. */
+function isOldSide(document: TextDocument): boolean {
+  const input = window.tabGroups.activeTabGroup.activeTab?.input;
+  if (!(input instanceof TabInputTextDiff)) return false;
+  const uri = document.uri.toString();
+  return uri === input.original.toString() && uri !== input.modified.toString();
 }

@@ -18,7 +18,7 @@ export function createDocumentSyntax(languages: Languages): DocumentSyntax {
   const open = new Map<string, LiveSyntax>();
   return {
     of: (path, text, languageId) => {
-      const language = languages.forPath(path) ?? languages.all.find(({ name }) => name === languageId);
+      const language = languages.forPath(path) ?? languages.forId(languageId);
       if (language === undefined || hasMoreLines(text, MAX_PARSED_LINES)) return undefined;
       const key = `${language.name}:${path}`;
       const syntax = open.get(key) ?? language.follow();

@@ -6,7 +6,8 @@ import { gateFeatures } from "./gateFeatures.ts";
 import { checkSymbols, type KnownNames, type SymbolReport } from "./symbols.ts";
 
 export interface WeighDeps {
-  readonly languageOf: (path: string) => Language | undefined;
+  /** By its path, or by the editor's language id where that says nothing, as with a notebook's cell. */
+  readonly languageOf: (path: string, languageId: string) => Language | undefined;
   /** Absent where there is no index. */
   readonly names?: KnownNames;
   /** Undefined for a pack without a gate: then everything is shown. */
@@ -27,7 +28,12 @@ export function createWeigh(deps: WeighDeps): Weigh {
   return (weighed) => {
     const { cursor, offer, raw, generation } = weighed;
     const isCut = generation.end === "max-tokens" && raw.endsWith(offer.text);
-    const symbols = checkSymbols(cursor, { ...offer, isCut }, deps.languageOf(cursor.path), deps.names);
+    const symbols = checkSymbols(
+      cursor,
+      { ...offer, isCut },
+      deps.languageOf(cursor.path, weighed.signals.languageId),
+      deps.names,
+    );
     const features = gateFeatures(weighed, symbols);
     const facts = symbolFacts(symbols);
     const isOff = weighed.gate === "off";

@@ -67,6 +67,8 @@ export interface Language {
 export interface Languages {
   readonly all: readonly Language[];
   forPath(path: string): Language | undefined;
+  /** By an editor's language id, such as `python` or `typescriptreact`. */
+  forId(id: string): Language | undefined;
 }
 
 export interface LanguagePaths {
@@ -85,6 +87,9 @@ const TYPING_PARSE_LIMIT_MS = 250;
 /** Generated code has signatures of thousands of characters. */
 const SIGNATURE_LIMIT = 400;
 
+/** Editors have language ids of their own for files with elements in them. */
+const REACT: Readonly<Record<string, string>> = { typescriptreact: "a.tsx", javascriptreact: "a.jsx" };
+
 /** In the bundle, queries and grammars lie in folders beside it; in the sources, queries lie beside this file. */
 function pathsHere(): LanguagePaths {
   const here = import.meta.dirname;
@@ -100,7 +105,12 @@ export async function loadLanguages(paths: LanguagePaths = pathsHere()): Promise
   const sources = new Map(await Promise.all(read));
   const all = files.map((file) => createLanguage(file, sources, grammarsDir));
   const byExtension = new Map(all.flatMap((language) => language.extensions.map((extension) => [extension, language])));
-  return { all, forPath: (path) => byExtension.get(extname(path).toLowerCase()) };
+  const forPath = (path: string) => byExtension.get(extname(path).toLowerCase());
+  return {
+    all,
+    forPath,
+    forId: (id) => all.find(({ name }) => name === id) ?? forPath(REACT[id] ?? ""),
+  };
 }
 
 /** A query's head may say `; inherits: c`: the patterns of `c.scm` come before its own. */

@@ -237,7 +237,14 @@ describe("notebooks and untitled files", () => {
   it("an untitled file is completed, an empty one is not", async () => {
     const untitled = await openDocument("untitled:Untitled-1");
     await ask(untitled, END);
-    expect(await client.explain()).toContain("positions");
+    const account = await client.explain();
+    expect(account).toContain("positions");
+    // It is no file of the workspace yet, and reads from it all the same; its name gets the language's ending.
+    expect(account).toContain("[Untitled-1.py:11:32]");
+    expect(account).toMatch(/\[shop\/\w+\.py:\d+–\d+\]/);
+    const named = await openDocument(`untitled:${join(workspace.dir, "shop/new.py")}`);
+    await ask(named, END, { trigger: InlineCompletionTriggerKind.Invoked });
+    expect(await client.explain()).toContain("[shop/new.py:11:32]");
     const empty = await openDocument("untitled:Untitled-2", "python", "");
     expect(await ask(empty, { line: 0, character: 0 })).toEqual([]);
     expect(await client.explain()).toContain("`too-little-text`");
