@@ -1,5 +1,5 @@
 ; language:   cpp
-; extensions: .cpp .cc .cxx .c++ .hpp .hh .hxx .h++ .ipp .tpp .h .cu .cuh .ino
+; extensions: .cpp .cc .cxx .c++ .hpp .hh .hxx .h++ .ipp .tpp .tcc .inl .h .cu .cuh .ino
 ; grammar:    tree-sitter-cpp/tree-sitter-cpp.wasm
 ; inherits:   c
 
