@@ -202,7 +202,7 @@ function tableOf(found: ReadonlyMap<Mode, Measured>, traces: readonly Trace[], o
 
 function plotOf(found: ReadonlyMap<Mode, Measured>): object {
   const values = [...found].flatMap(([mode, { kept, fresh }]) => [
-    ...kept.map(({ ttftMs }) => ({ mode, kind: "kept between requests", ms: ttftMs })),
+    ...kept.map(({ ttftMs }) => ({ mode, kind: "kept", ms: ttftMs })),
     ...fresh.map(({ ttftMs }) => ({ mode, kind: "nothing kept", ms: ttftMs })),
   ]);
   return {
