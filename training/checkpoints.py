@@ -8,6 +8,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from failures import CheckpointError
 from models.encoder import Encoder, EncoderConfig
 from models.fuser import Fuser, FuserConfig
 from models.projector import Projector, ProjectorConfig
@@ -77,6 +78,26 @@ def load_fuser(run: Path) -> tuple[Fuser, dict[str, Any]]:
     fuser = Fuser(FuserConfig(**config))
     fuser.load_state_dict(state["model"])
     return fuser, state["facts"]
+
+
+def read_projector(file: Path) -> tuple[Projector, dict[str, Any]]:
+    """A projector file of any stage."""
+    try:
+        state = load(file)
+        projector = Projector(ProjectorConfig(**state["config"]))
+        projector.load_state_dict(state["model"])
+    except OSError as error:
+        raise CheckpointError(f"{file}: {error.strerror}.") from error
+    except Exception as error:  # torch raises what it likes for a damaged file or another architecture
+        raise CheckpointError(f"{file} holds no projector: {str(error).splitlines()[0]}") from error
+    return projector, state["facts"]
+
+
+def same_shapes(config: ProjectorConfig, vector_dim: int, reader_dim: int, file: Path) -> None:
+    """Raises where a projector does not stand between this encoder and this reader."""
+    if (config.vector_dim, config.reader_dim) != (vector_dim, reader_dim):
+        there, here = f"{config.vector_dim} to {config.reader_dim}", f"{vector_dim} to {reader_dim}"
+        raise CheckpointError(f"{file} leads from {there} numbers; this encoder and reader need {here}.")
 
 
 def load_projector(run: Path) -> tuple[Projector, dict[str, Any]]:

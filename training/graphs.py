@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
-from torch import Tensor
+from torch import Tensor, nn
 
 import quantise
 from models.encoder import Encoder
@@ -252,19 +252,26 @@ def fuser_graph(fuser: Fuser, accuracy_level: int = 4) -> onnx.ModelProto:
     return g.model()
 
 
+def behind(g: Graph, name: str, x: str, norm: nn.LayerNorm | None) -> str:
+    """GELU (exact, by erf) and, where there is one, LayerNorm."""
+    half = g.op("Mul", [x, g.constant(name + ".half", np.asarray(0.5, np.float32))])
+    erf = g.op("Erf", [g.op("Mul", [x, g.constant(name + ".inverse_root_2", np.asarray(0.5**0.5, np.float32))])])
+    gelu = g.op("Mul", [half, g.op("Add", [erf, g.constant(name + ".unity", np.asarray(1, np.float32))])])
+    if norm is None:
+        return gelu
+    gamma, beta = g.constant(name + ".weight", array(norm.weight)), g.constant(name + ".bias", array(norm.bias))
+    return g.op("LayerNormalization", [gelu, gamma, beta], axis=-1, epsilon=norm.eps)
+
+
 def projector_graph(projector: Projector, accuracy_level: int = 4) -> onnx.ModelProto:
     """vectors -> pseudo_tokens."""
     g, c = Graph("projector", accuracy_level), projector.config
     vectors = g.input("vectors", TensorProto.FLOAT, ["n", c.vector_dim])
     rows = g.output("pseudo_tokens", TensorProto.FLOAT, ["n", c.per_node, c.reader_dim])
     scaled = g.op("Mul", [vectors, g.constant("root", np.asarray(c.vector_dim**0.5, np.float32))])
-    up = g.linear(scaled, "up", projector.up.weight, projector.up.bias)
-    half = g.op("Mul", [up, g.constant("half", np.asarray(0.5, np.float32))])
-    erf = g.op("Erf", [g.op("Mul", [up, g.constant("inverse_root_2", np.asarray(0.5**0.5, np.float32))])])
-    gelu = g.op("Mul", [half, g.op("Add", [erf, g.constant("unity", np.asarray(1, np.float32))])])
-    gamma = g.constant("norm.weight", array(projector.norm.weight))
-    beta = g.constant("norm.bias", array(projector.norm.bias))
-    normed = g.op("LayerNormalization", [gelu, gamma, beta], axis=-1, epsilon=projector.norm.eps)
-    down = g.linear(normed, "down", projector.down.weight, projector.down.bias)
+    hidden = behind(g, "norm", g.linear(scaled, "up", projector.up.weight, projector.up.bias), projector.norm)
+    if c.layers == 3:
+        hidden = behind(g, "mid_norm", g.linear(hidden, "mid", projector.mid.weight, projector.mid.bias), projector.mid_norm)
+    down = g.linear(hidden, "down", projector.down.weight, projector.down.bias)
     g.op("Reshape", [down, g.integers(-1, c.per_node, c.reader_dim)], rows)
     return g.model()

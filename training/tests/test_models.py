@@ -1,7 +1,11 @@
 """Shapes, causality, and the properties the papers ask of each model."""
 
+import onnxruntime as ort
+import pytest
 import torch
 
+from graphs import projector_graph
+from models.projector import Projector, ProjectorConfig
 from models.reader import Reader, ReaderConfig
 from parity import Family
 
@@ -48,3 +52,25 @@ def test_the_fuser_applies_to_its_own_results_and_reads_order(family: Family) ->
 @torch.no_grad()
 def test_the_projector_gives_rows_of_the_readers_width(family: Family) -> None:
     assert family.projector(torch.randn(5, 64)).shape == (5, 2, family.reader.config.dim)
+
+
+@pytest.mark.parametrize(
+    ("vector_dim", "hidden", "layers", "millions"),
+    [(768, 1536, 2, 3.5), (768, 3072, 3, 16.5), (1024, 1536, 2, 3.9), (1024, 3072, 3, 17.3)],
+)
+def test_projectors_are_as_large_as_llavacodes(vector_dim: int, hidden: int, layers: int, millions: float) -> None:
+    """Table 2, UniXcoder and Qwen3-Embedding before Qwen2.5-Coder-1.5B: its hidden width is d_g with 2 layers, 2 d_g with 3."""
+    projector = Projector(ProjectorConfig(vector_dim, hidden, 1536, layers=layers))
+    assert sum(p.numel() for p in projector.parameters()) / 1e6 == pytest.approx(millions, abs=0.06)
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+@pytest.mark.parametrize("norm", [True, False])
+@torch.no_grad()
+def test_the_exported_projector_agrees_in_every_form(layers: int, norm: bool) -> None:
+    torch.manual_seed(0)
+    projector = Projector(ProjectorConfig(32, 64, 32, 2, layers, norm))
+    session = ort.InferenceSession(projector_graph(projector, 0).SerializeToString(), providers=["CPUExecutionProvider"])
+    vectors = torch.nn.functional.normalize(torch.randn(5, 32), dim=-1)
+    found = session.run(None, {"vectors": vectors.numpy()})[0]
+    assert abs(torch.from_numpy(found) - projector(vectors)).max() < 0.05
