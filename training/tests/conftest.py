@@ -14,6 +14,9 @@ from models.reader import Reader, ReaderConfig
 from parity import Family
 from tokenizer import SPECIAL, new_tokenizer
 
+# More threads than that are slower on models this small, and much slower beside other work.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:

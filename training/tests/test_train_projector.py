@@ -102,7 +102,7 @@ def whole(work: Path) -> Path:
 
 def test_every_term_is_trained_and_the_loss_falls(work: Path) -> None:
     out = work / "longer"
-    result = run(command(work, out, "--reinforce", "0.01", "--lr", "1e-2", "--batch", "3", steps=24))
+    result = run(command(work, out, "--reinforce", "0.01", "--lr", "5e-3", "--batch", "7", steps=40))
     assert result.returncode == 0, result.stderr
     rows = curve(out)
     assert set(rows[0]) == {"step", "cross_entropy", "reinforce", "alignment", "em", "es"}
