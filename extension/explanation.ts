@@ -1,9 +1,19 @@
 // “Explain Last Completion”: the engine's account in a panel whose links open code.
-import { type Disposable, Range, Uri, ViewColumn, window, workspace } from "vscode";
+import {
+  type Disposable,
+  NotebookEditorRevealType,
+  NotebookRange,
+  Range,
+  Uri,
+  ViewColumn,
+  window,
+  workspace,
+} from "vscode";
 import { EXPLAIN, type ExplainParams, type Explanation } from "../engine/protocol.ts";
 import type { Engine } from "./client.ts";
-import { parseExplanationLink } from "./explanationLink.ts";
+import { type ExplanationLink, parseExplanationLink } from "./explanationLink.ts";
 import { createMarkdownPanel } from "./markdownPanel.ts";
+import { cellAt } from "./notebookCell.ts";
 
 export interface ExplanationView extends Disposable {
   show(): Promise<void>;
@@ -45,11 +55,24 @@ async function openLink(href: string, root: string | null): Promise<void> {
   if (link === undefined || root === null) return;
   const uri = Uri.joinPath(Uri.file(root), link.path);
   try {
-    const document = await workspace.openTextDocument(uri);
-    const last = document.lineAt(Math.min(link.to, document.lineCount) - 1).range.end;
-    const selection = new Range(Math.min(link.from, document.lineCount) - 1, 0, last.line, last.character);
-    await window.showTextDocument(document, { viewColumn: ViewColumn.One, selection });
+    await (link.path.endsWith(".ipynb") ? showCell(uri, link) : showLines(uri, link));
   } catch {
     void window.showWarningMessage(`Precis: ${link.path} is not there any more.`);
   }
+}
+
+async function showLines(uri: Uri, { from, to }: ExplanationLink): Promise<void> {
+  const document = await workspace.openTextDocument(uri);
+  const last = document.lineAt(Math.min(to, document.lineCount) - 1).range.end;
+  const selection = new Range(Math.min(from, document.lineCount) - 1, 0, last.line, last.character);
+  await window.showTextDocument(document, { viewColumn: ViewColumn.One, selection });
+}
+
+/** The lines are those of the notebook's file, which nobody looks at. */
+async function showCell(uri: Uri, { from }: ExplanationLink): Promise<void> {
+  const cell = cellAt(new TextDecoder().decode(await workspace.fs.readFile(uri)), from) ?? 0;
+  const range = new NotebookRange(cell, cell + 1);
+  const notebook = await workspace.openNotebookDocument(uri);
+  const editor = await window.showNotebookDocument(notebook, { viewColumn: ViewColumn.One, selections: [range] });
+  editor.revealRange(range, NotebookEditorRevealType.InCenterIfOutsideViewport);
 }
