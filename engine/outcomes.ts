@@ -92,7 +92,9 @@ export class Outcomes {
     const offers = eachOf(shown);
     if (current !== undefined && offers.some((offer) => isRest(current, offer))) {
       for (const { id } of offers) current.ids.add(id);
-      current.others = [...current.others, ...offers.flatMap((offer) => sinceBeginning(current, offer))];
+      const known = new Set([current.shown, ...current.others].map(({ offer }) => offer.text));
+      const others = offers.flatMap((offer) => sinceBeginning(current, offer));
+      current.others = [...current.others, ...others.filter(({ offer }) => !known.has(offer.text))];
       return;
     }
     this.#end(at);

@@ -18,7 +18,7 @@ import { shapeAt } from "./lines.ts";
 import { postprocess } from "./postprocess.ts";
 import { buildPrompt, type Cursor } from "./prompt.ts";
 import type { ReaderCache } from "./readerCache.ts";
-import type { Origin, RecentCompletions } from "./recentCompletions.ts";
+import type { Origin, Recalled, RecentCompletions } from "./recentCompletions.ts";
 import { ASKED_BY_HAND, type Signals } from "./signals.ts";
 import type { StickyCandidates } from "./stickyCandidates.ts";
 import { surroundingsOf } from "./surroundings.ts";
@@ -82,7 +82,7 @@ export interface CompleteOptions {
   readonly origin?: Origin;
   /** False: token by token, to measure what drafts give. What is written is the same. */
   readonly drafts?: boolean;
-  /** How many different offers are wanted; absent: one. Several are always computed, never remembered. */
+  /** How many different offers are wanted; absent: one. Several are remembered for their own place alone. */
   readonly suggestions?: number;
 }
 
@@ -148,10 +148,16 @@ export async function complete(
   const prompt = buildPrompt(cursor, manifest.prompt.budget, (text) => tokenizer.encode(text).length);
   if ("reason" in prompt) return outcome(prompt);
 
-  const recalled = suggestions > 1 ? undefined : deps.recent?.find(cursor, mode);
-  if (recalled !== undefined) {
+  const recalled = deps.recent?.find(cursor, mode);
+  if (recalled !== undefined && (suggestions === 1 || isWhole(recalled))) {
     const { offer, verdict, ...reused } = recalled;
-    return outcome({ offer, reused, ...(verdict === undefined ? {} : { verdict }) });
+    const { others } = suggestions === 1 ? {} : reused.account;
+    return outcome({
+      offer,
+      reused,
+      ...(verdict === undefined ? {} : { verdict }),
+      ...(others === undefined ? {} : { others }),
+    });
   }
 
   const syntax = deps.syntax?.of(cursor.path, cursor.text, signals.languageId);
@@ -259,6 +265,11 @@ async function candidatesFor(
   const retrieved = await deps.retrieve(prompt, { limit: budget.pseudoTokens, levels: LEVELS_OF[mode] }, signal);
   deps.sticky?.add(cursor, mode, retrieved.candidates);
   return retrieved;
+}
+
+/** All that was offered, at the place where it was: the editor asks again for every look at the next one. */
+function isWhole({ offer, typed, account }: Recalled): boolean {
+  return typed === 0 && account.others !== undefined && account.text === offer.text;
 }
 
 /** What the reader wrote before from the same input; several offers need all of it, from its first token. */

@@ -68,6 +68,20 @@ describe("several offers", () => {
     }
   });
 
+  it("are not computed again for the same place, as an editor asks at every look at the next one", async () => {
+    let computed = 0;
+    for (const place of await places()) {
+      const first = await ask(place, 3, "shop/again.py");
+      if (first.reason !== undefined || first.reused !== undefined) continue;
+      computed += 1;
+      const again = await ask(place, 3, "shop/again.py");
+      expect(again.reused).toMatchObject({ typed: 0 });
+      expect(again.timings.tokens).toBe(0);
+      expect([again.text, again.others]).toEqual([first.text, first.others]);
+    }
+    expect(computed).toBeGreaterThan(0);
+  });
+
   it("all go on from memory when one of them is typed along", async () => {
     let followed = 0;
     for (const place of await places()) {
