@@ -82,15 +82,18 @@ const SCHEMA = {
   },
 } as const;
 
-/** Open for one session; `save` writes what changed. */
+/** Open for one session; `save` adds what changed to the file, which is every window's. */
 export class Behaviour {
   readonly #file: string;
   #kept: Kept;
+  /** As it was read or saved last. */
+  #saved: Kept;
   #isChanged = false;
 
   constructor(file: string, kept: Kept = nothing()) {
     this.#file = file;
     this.#kept = kept;
+    this.#saved = structuredClone(kept);
   }
 
   /** The shift learned with that reader; none for another one's. */
@@ -125,6 +128,7 @@ export class Behaviour {
   /** Everything learned and counted, in the file too. */
   async forget(): Promise<void> {
     this.#kept = nothing();
+    this.#saved = nothing();
     this.#isChanged = false;
     await rm(this.#file, { force: true });
   }
@@ -133,14 +137,21 @@ export class Behaviour {
   async save(): Promise<readonly Problem[]> {
     if (!this.#isChanged) return [];
     this.#isChanged = false;
-    const days = Object.entries(this.#kept.days).sort(([a], [b]) => (a < b ? 1 : -1));
-    this.#kept.days = Object.fromEntries(days.slice(0, DAYS));
-    const text = JSON.stringify(this.#kept);
+    const own = structuredClone(this.#kept);
+    const found = await readKept(this.#file);
+    const others = found === "missing" ? nothing() : "fault" in found ? this.#saved : found;
+    const all = together(own, this.#saved, others);
+    const days = Object.entries(all.days).sort(([a], [b]) => (a < b ? 1 : -1));
+    all.days = Object.fromEntries(days.slice(0, DAYS));
+    const text = JSON.stringify(all);
     const unfinished = `${this.#file}.${process.pid}.new`;
     try {
       await mkdir(dirname(this.#file), { recursive: true });
       await writeFile(unfinished, text);
       await rename(unfinished, this.#file);
+      // More may have been counted while it was written.
+      this.#kept = together(this.#kept, own, all);
+      this.#saved = all;
       return [];
     } catch (error) {
       await rm(unfinished, { force: true }).catch(() => {});
@@ -156,17 +167,53 @@ export async function openBehaviour(dir: string): Promise<{ behaviour: Behaviour
     behaviour: new Behaviour(file),
     problems: [{ code: "BEHAVIOUR_FORGOTTEN", detail: `statistics start anew: ${file}: ${detail}` } as const],
   });
+  const kept = await readKept(file);
+  if (kept === "missing") return { behaviour: new Behaviour(file), problems: [] };
+  return "fault" in kept ? anew(kept.fault) : { behaviour: new Behaviour(file, kept), problems: [] };
+}
+
+async function readKept(file: string): Promise<Kept | "missing" | { readonly fault: string }> {
   let raw: unknown;
   try {
     raw = JSON.parse(await readFile(file, "utf8"));
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return { behaviour: new Behaviour(file), problems: [] };
-    return anew(messageOf(error));
+    return errnoOf(error) === "ENOENT" ? "missing" : { fault: messageOf(error) };
   }
   const ajv = new Ajv({ strict: false });
   const isKept = ajv.compile<Kept>(SCHEMA);
-  if (!isKept(raw)) return anew(ajv.errorsText(isKept.errors, { dataVar: "file" }));
-  return { behaviour: new Behaviour(file, raw), problems: [] };
+  return isKept(raw) ? raw : { fault: ajv.errorsText(isKept.errors, { dataVar: "file" }) };
+}
+
+/** `others`, and what `own` has become since `base`. */
+function together(own: Kept, base: Kept, others: Kept): Kept {
+  const days = structuredClone(others.days);
+  for (const [day, ofDay] of Object.entries(own.days)) {
+    const found = days[day] ?? {};
+    for (const [language, counts] of Object.entries(ofDay)) {
+      const since = base.days[day]?.[language] ?? NO_COUNTS;
+      const theirs = found[language] ?? NO_COUNTS;
+      const sum = { ...NO_COUNTS };
+      for (const name of Object.keys(sum) as (keyof Counts)[])
+        sum[name] = Math.max(0, theirs[name] + counts[name] - since[name]);
+      if (Object.values(sum).some((count) => count > 0)) found[language] = sum;
+    }
+    if (Object.keys(found).length > 0) days[day] = found;
+  }
+  return { schemaVersion: 1, days, gate: gateTogether(own.gate, base.gate, others.gate) };
+}
+
+function gateTogether(own: Kept["gate"], base: Kept["gate"], others: Kept["gate"]): Kept["gate"] {
+  const since = base.reader === own.reader ? base.shift : NO_SHIFT;
+  if (own.shift.answers === since.answers) return others;
+  if (own.reader !== others.reader && others.shift.answers > 0) return own;
+  const weights = { ...others.shift.weights };
+  for (const [name, weight] of Object.entries(own.shift.weights))
+    weights[name] = (weights[name] ?? 0) + weight - (since.weights[name] ?? 0);
+  const bias = others.shift.bias + own.shift.bias - since.bias;
+  return {
+    reader: own.reader,
+    shift: { bias, weights, answers: others.shift.answers + own.shift.answers - since.answers },
+  };
 }
 
 /** The local date of a moment. */

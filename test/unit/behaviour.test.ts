@@ -56,6 +56,36 @@ describe("what was counted and learned", () => {
     expect(readdirSync(dir)).toEqual([]);
   });
 
+  test("in several windows adds up, and stays forgotten", async () => {
+    const one = (await openBehaviour(dir)).behaviour;
+    one.count("accepted", "python", 5, "2026-11-21");
+    one.keepShift(READER, SHIFT);
+    await one.save();
+    const other = (await openBehaviour(dir)).behaviour;
+    one.count("rejected", "python", 0, "2026-11-21");
+    one.keepShift(READER, { bias: 0.25, weights: { meanLogProb: -0.2, lines: 0.5 }, answers: 4 });
+    other.count("accepted", "python", 7, "2026-11-21");
+    other.keepShift(READER, { bias: 0.05, weights: { meanLogProb: -0.1 }, answers: 5 });
+    await one.save();
+    await other.save();
+    await other.save();
+    const both = (await openBehaviour(dir)).behaviour;
+    expect(both.counts.map(({ counts }) => counts)).toEqual([
+      { ...NO_COUNTS, shown: 3, accepted: 2, rejected: 1, characters: 12 },
+    ]);
+    const { bias, weights, answers } = both.shiftFor(READER);
+    expect(bias).toBeCloseTo(0.2);
+    expect(weights).toEqual({ meanLogProb: expect.closeTo(-0.1), lines: expect.closeTo(0.5) });
+    expect(answers).toBe(6);
+
+    await one.forget();
+    other.count("typed", "python", 0, "2026-11-21");
+    await other.save();
+    const { behaviour } = await openBehaviour(dir);
+    expect(behaviour.counts.map(({ counts }) => counts)).toEqual([{ ...NO_COUNTS, shown: 1, typed: 1 }]);
+    expect(behaviour.shiftFor(READER)).toEqual(NO_SHIFT);
+  });
+
   test("of more than 400 days ago is dropped", async () => {
     const { behaviour } = await openBehaviour(dir);
     for (let n = 0; n < 450; n += 1) {
