@@ -21,7 +21,7 @@ interface Options {
 const SETTLED = 100;
 
 /** As `extension/client.ts` gives it: the C library under Linux keeps freed blocks otherwise. */
-const ENVIRONMENT = { MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: "131072" };
+const ENVIRONMENT = { MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: "131072", MALLOC_ARENA_MAX: "1" };
 
 export const memory: Bench = {
   name: "memory",
