@@ -39,10 +39,11 @@ export function encodeRows(numbers: Float32Array, precision: Precision): Uint8Ar
   const small = new Int8Array(numbers.length);
   const scales = new Float32Array(blocks);
   for (let block = 0; block < blocks; block += 1) {
-    const own = numbers.subarray(block * SCALED, (block + 1) * SCALED);
-    const step = largestOf(own) / 127;
+    const from = block * SCALED;
+    const to = Math.min(numbers.length, from + SCALED);
+    const step = largestOf(numbers, from, to) / 127;
     scales[block] = step;
-    for (const [n, number] of own.entries()) small[block * SCALED + n] = rounded(number / step);
+    for (let n = from; n < to; n += 1) small[n] = rounded((numbers[n] as number) / step);
   }
   const bytes = new Uint8Array(small.length + 4 * blocks);
   bytes.set(new Uint8Array(small.buffer));
@@ -63,8 +64,9 @@ function int8sOf(bytes: Uint8Array): Int8Array {
   return new Int8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function largestOf(numbers: Float32Array): number {
-  const largest = numbers.reduce((most, number) => Math.max(most, Math.abs(number)), 0);
+function largestOf(numbers: Float32Array, from = 0, to = numbers.length): number {
+  let largest = 0;
+  for (let n = from; n < to; n += 1) largest = Math.max(largest, Math.abs(numbers[n] as number));
   return Number.isFinite(largest) && largest > 0 ? largest : 1;
 }
 

@@ -24,6 +24,9 @@ const IDENTIFIER = /[\p{L}_][\p{L}\p{N}_]*/gu;
 /** Longer ones are encoded data, not names. */
 const LONGEST = 64;
 
+/** Identifiers whose words are remembered while a store is written. */
+const KNOWN_WORDS = 20_000;
+
 /** Distinct identifiers, in order of first use. */
 export function identifiersIn(text: string): string[] {
   const found = new Set<string>();
@@ -33,14 +36,23 @@ export function identifiersIn(text: string): string[] {
 
 /** The identifiers that chunks are compared by: keywords say nothing. */
 export function namesIn(text: string): string[] {
-  return identifiersIn(text).filter((identifier) => !KEYWORDS.has(identifier));
+  return namesAmong(identifiersIn(text));
 }
 
-/** Words to index, with repeats, since BM25 counts them. */
-export function wordsIn(text: string): string {
+export function namesAmong(identifiers: readonly string[]): string[] {
+  return identifiers.filter((identifier) => !KEYWORDS.has(identifier));
+}
+
+/** Words to index, with repeats, since BM25 counts them. `known` keeps what identifiers were taken apart before. */
+export function wordsIn(text: string, known: Map<string, string> = new Map()): string {
+  if (known.size > KNOWN_WORDS) known.clear();
   const words: string[] = [];
-  for (const [identifier] of text.matchAll(IDENTIFIER))
-    if (identifier.length <= LONGEST) words.push(...wordsOf(identifier));
+  for (const [identifier] of text.matchAll(IDENTIFIER)) {
+    if (identifier.length > LONGEST) continue;
+    const parts = known.get(identifier) ?? wordsOf(identifier).join(" ");
+    known.set(identifier, parts);
+    words.push(parts);
+  }
   return words.join(" ");
 }
 

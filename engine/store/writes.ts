@@ -5,7 +5,7 @@ import type { ChunkWrite, FileStamp, FileWrite, ParentWrite } from "./records.ts
 import { folderOf } from "./records.ts";
 import { LEVEL_NUMBERS, type Sql, type Statement } from "./schema.ts";
 import type { Tables } from "./search.ts";
-import { identifiersIn, namesIn, wordsIn } from "./words.ts";
+import { identifiersIn, namesAmong, wordsIn } from "./words.ts";
 
 interface StoredChunk {
   readonly id: number;
@@ -29,6 +29,7 @@ export class Writes {
   readonly #putOrphan: Statement;
   readonly #markStale: Statement;
   readonly #clearStale: Statement;
+  readonly #words = new Map<string, string>();
 
   constructor(sql: Sql, tables: Tables) {
     this.#sql = sql;
@@ -116,15 +117,16 @@ export class Writes {
 
   #insertChunk(path: string, { chunk, hash, vector, pseudoTokens }: ChunkWrite): void {
     const { start, end, startLine, endLine, text, features } = chunk;
-    const names = namesIn(text);
+    const identifiers = identifiersIn(text);
+    const names = namesAmong(identifiers);
     const id = this.#insertNode(
       ["chunk", path, null, start, end, startLine, endLine, text, JSON.stringify(features), names.join(" "), hash],
       pseudoTokens,
     );
     this.#tables.vectors.insert(id, vector, "chunk", names.length);
     // Every one, since a keyword here may be a name in another language.
-    this.#tables.postings.insert(id, identifiersIn(text));
-    this.#putWords.run(id, wordsIn(text));
+    this.#tables.postings.insert(id, identifiers);
+    this.#putWords.run(id, wordsIn(text, this.#words));
   }
 
   #moveChunk(id: number, { chunk, isFresh, vector, pseudoTokens }: ChunkWrite): void {
