@@ -48,6 +48,10 @@ function buildProgram(): Command {
   const store = () => new Option("--store <dir>", "folder for the stores; your cache folder when absent");
   const pack = () => new Option("--pack <pack>", "bundled pack's name or a pack folder").default("auto");
 
+  const endpoint = () =>
+    new Option("--endpoint <url>", "OpenAI-compatible server that reads and writes; its key in PRECIS_READER_KEY");
+  const model = () => new Option("--model <name>", "the server's model; the first it lists when absent");
+
   program
     .command("index <dir>")
     .description("build or refresh the index of a folder")
@@ -69,6 +73,8 @@ function buildProgram(): Command {
     .option("--explain", "print the readable account of the request")
     .addOption(store())
     .addOption(pack())
+    .addOption(endpoint())
+    .addOption(model())
     .addOption(json())
     .action((position, options) => completeCommand(installation, position, options));
   program
@@ -84,6 +90,8 @@ function buildProgram(): Command {
     .option("--out <file>", "one JSON row a task and mode")
     .addOption(store())
     .addOption(pack())
+    .addOption(endpoint())
+    .addOption(model())
     .addOption(json())
     .action((tasks, options) => evalCommand(installation, tasks, options));
   program
@@ -97,6 +105,8 @@ function buildProgram(): Command {
     .command("doctor")
     .description("check this installation")
     .addOption(pack())
+    .addOption(endpoint())
+    .addOption(model())
     .addOption(json())
     .action((options) => doctorCommand(installation, options));
   const packs = program.command("packs").description("model packs");

@@ -18,9 +18,15 @@ import { watch } from "./watch.ts";
 
 const PROGRESS_PAUSE_MS = 100;
 
-interface StoreAndPack {
-  readonly store?: string;
+/** What reads: a pack, and the server that runs its reader, if one does. */
+export interface ReaderChoice {
   readonly pack: string;
+  readonly endpoint?: string;
+  readonly model?: string;
+}
+
+interface StoreAndPack extends ReaderChoice {
+  readonly store?: string;
   readonly json?: boolean;
 }
 
@@ -37,15 +43,26 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+export function settingsOf({ pack, endpoint, model }: ReaderChoice): Settings {
+  const reader = { "reader.endpoint": endpoint ?? "", "reader.model": model ?? "" };
+  return { ...parseSettings({}).settings, ...reader, pack };
+}
+
+/** A key has no place on a command line, which every process can read. It is for the server named beside it. */
+export function keyFromEnvironment(): string | undefined {
+  return process.env["PRECIS_READER_KEY"];
+}
+
 /** Opens the engine, runs `work`, closes it whatever happens. */
 export async function withEngine<T>(
   installation: Installation,
-  pack: string,
+  choice: ReaderChoice,
   work: (engine: Engine, settings: Settings) => Promise<T>,
 ): Promise<T> {
-  const settings: Settings = { ...parseSettings({}).settings, pack };
+  const settings = settingsOf(choice);
   const { packsDir, workers } = installation;
-  const engine = await startEngine({ packsDir, settings, workers, cacheDir: storeParent(undefined) });
+  const cacheDir = storeParent(undefined);
+  const engine = await startEngine({ packsDir, settings, workers, cacheDir, readerKey: keyFromEnvironment });
   sayProblems(engine.problems);
   try {
     return await work(engine, settings);
@@ -82,7 +99,7 @@ export async function indexCommand(
   dir: string,
   options: StoreAndPack & { force?: boolean; skipped?: boolean; watch?: boolean; maxDisk?: number },
 ): Promise<void> {
-  await withEngine(installation, options.pack, async (engine, defaults) => {
+  await withEngine(installation, options, async (engine, defaults) => {
     const settings = { ...defaults, "index.maxDiskMiB": options.maxDisk ?? defaults["index.maxDiskMiB"] };
     const workspace = await openFolder(engine, settings, dir, options.store);
     try {
@@ -160,7 +177,7 @@ export async function completeCommand(
   const text = await readText(file);
   const offset = offsetOf(text, line, column, position);
   const root = options.workspace === undefined ? await gitRootOf(file) : resolve(options.workspace);
-  await withEngine(installation, options.pack, async (engine, settings) => {
+  await withEngine(installation, options, async (engine, settings) => {
     const workspace = await openFolder(engine, settings, root, options.store);
     try {
       if (options.mode !== "none") await workspace.index();
@@ -258,7 +275,7 @@ export async function evalCommand(installation: Installation, tasksFile: string,
   if (tasks.length === 0) throw new EngineError("TASKS_INVALID", `${tasksFile} has no task to run`);
   const out = options.out === undefined ? undefined : createWriteStream(options.out);
   const checkParse = options.checkParse ? await createParseCheck() : undefined;
-  const report = await withEngine(installation, options.pack, (engine, settings) => {
+  const report = await withEngine(installation, options, (engine, settings) => {
     const retrievers = options.retrievers ?? settings["retrieval.retrievers"];
     say(`${settingOf(engine, tasks.length)}, ${retrievers.join("+")}`);
     return evaluate(engine, tasks, {

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { join, resolve } from "node:path";
 import { createConnection, ProposedFeatures } from "vscode-languageserver/node";
-import { print, say, storeParent } from "./cliCommands.ts";
+import { keyFromEnvironment, print, type ReaderChoice, say, settingsOf, storeParent } from "./cliCommands.ts";
 import { doctor } from "./doctor.ts";
 import { startChunker } from "./indexing/chunker.ts";
 import { exportChunks } from "./indexing/exportChunks.ts";
@@ -15,9 +15,9 @@ import { idOf, preparePack } from "./prepare.ts";
 
 export async function doctorCommand(
   installation: Installation,
-  options: { json?: boolean; pack: string },
+  options: ReaderChoice & { json?: boolean },
 ): Promise<void> {
-  const report = await doctor(installation, storeParent(undefined), options.pack);
+  const report = await doctor(installation, storeParent(undefined), settingsOf(options), keyFromEnvironment);
   if (options.json) print(JSON.stringify(report));
   else
     for (const { name, ok, detail, fix } of report.checks)

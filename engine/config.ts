@@ -27,6 +27,19 @@ export const SETTINGS = {
     description:
       "Model pack: `auto`, the name of a bundled pack or of one made with `precis packs prepare`, or the path of a pack folder.",
   },
+  "reader.endpoint": {
+    type: "string",
+    default: "",
+    scope: "machine-overridable",
+    description:
+      "Address of an OpenAI-compatible completions server that reads and writes in place of the pack's own reader, such as `http://gpu.example:8000/v1`. Text around the cursor and retrieved code are sent there, and nowhere else. The pack must describe the served model. Empty: everything stays on this machine.",
+  },
+  "reader.model": {
+    type: "string",
+    default: "",
+    scope: "machine-overridable",
+    description: "Model that the server at `#precis.reader.endpoint#` is asked for. Empty: the first it lists.",
+  },
   languages: {
     type: "object",
     additionalProperties: { type: "boolean" },
@@ -157,6 +170,8 @@ export interface Settings {
   readonly enabled: boolean;
   readonly mode: Mode;
   readonly pack: string;
+  readonly "reader.endpoint": string;
+  readonly "reader.model": string;
   /** By the editor's language ids; `*` stands for all that are not named. */
   readonly languages: Readonly<Record<string, boolean>>;
   readonly "completion.maxLines": number;

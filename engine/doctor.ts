@@ -2,11 +2,13 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseSettings, type Settings } from "./config.ts";
+import type { Completion } from "./completion/complete.ts";
+import type { Settings } from "./config.ts";
 import { type Engine, startEngine } from "./engine.ts";
 import { EngineError, messageOf } from "./errors.ts";
 import { checkParity } from "./infer/parity.ts";
 import { loadProvider } from "./infer/provider.ts";
+import type { Server } from "./infer/remote/server.ts";
 import type { Installation } from "./installation.ts";
 import { findPack, verifyPack } from "./pack/pack.ts";
 
@@ -25,8 +27,12 @@ export interface DoctorReport {
 
 const SAMPLE = "def area(width, height):\n    return width * height\n\n\nclass Box:\n    def volume(self):\n        ";
 
-export async function doctor(installation: Installation, cacheDir: string, pack = "auto"): Promise<DoctorReport> {
-  const settings: Settings = { ...parseSettings({}).settings, pack };
+export async function doctor(
+  installation: Installation,
+  cacheDir: string,
+  settings: Settings,
+  readerKey?: (origin: string) => string | undefined,
+): Promise<DoctorReport> {
   const checks: Check[] = [];
   const check = async <T>(name: string, work: () => Promise<{ detail: string; value: T }>): Promise<T | undefined> => {
     try {
@@ -59,15 +65,30 @@ export async function doctor(installation: Installation, cacheDir: string, pack 
     const before = process.memoryUsage.rss();
     const at = performance.now();
     const { packsDir, workers } = installation;
-    const started = await startEngine({ packsDir, settings, workers, cacheDir });
+    const started = await startEngine({
+      packsDir,
+      settings,
+      workers,
+      cacheDir,
+      ...(readerKey === undefined ? {} : { readerKey }),
+    });
     const ms = performance.now() - at;
     const grown = (process.memoryUsage.rss() - before) / 2 ** 20;
     return {
-      detail: `four models opened in a worker after ${ms.toFixed(0)} ms; memory grew by ${grown.toFixed(0)} MiB`,
+      detail: `${started.remote === undefined ? "four models" : "encoder, fuser and projector"} opened in a worker after ${ms.toFixed(0)} ms; memory grew by ${grown.toFixed(0)} MiB`,
       value: started,
     };
   });
-  if (engine !== undefined) {
+  if (engine?.remote !== undefined) {
+    const { remote } = engine;
+    await check("reader endpoint", async () => ({ detail: serverText(await remote.survey()), value: undefined }));
+    await check("compressed mode", async () => {
+      const isOfPack = engine.pack.manifest.modes.includes("compressed");
+      const fault = isOfPack ? await remote.embedsFault() : "the pack has no projector";
+      // The other modes work without, so it is no fault of the installation.
+      return { detail: fault ?? `${remote.endpoint.host} takes the pack's embeddings`, value: undefined };
+    });
+  } else if (engine !== undefined) {
     await check("execution providers", async () => {
       const { probes, trials } = await engine.surveyProviders({ isFresh: true });
       for (const { provider, runs, detail, ms } of probes) {
@@ -87,6 +108,8 @@ export async function doctor(installation: Installation, cacheDir: string, pack 
         value: undefined,
       };
     });
+  }
+  if (engine !== undefined) {
     await check("index and completion", async () => ({
       detail: await tryWorkspace(engine, settings),
       value: undefined,
@@ -94,6 +117,18 @@ export async function doctor(installation: Installation, cacheDir: string, pack 
     await engine.close();
   }
   return { ok: checks.every(({ ok }) => ok), checks };
+}
+
+const SERVER_NAMES = { vllm: "vLLM", "llama.cpp": "llama.cpp", openai: "an OpenAI-compatible server" } as const;
+const PROMPTS = {
+  same: "it has the pack's tokenizer and is sent token ids",
+  other: "it has another tokenizer than the pack and is sent text",
+  unknown: "it does not tell its tokenizer and is sent text",
+} as const;
+
+function serverText({ dialect, model, models, tokenizer, latencyMs }: Server): string {
+  const others = models.length === 1 ? "" : ` of ${models.length}`;
+  return `${SERVER_NAMES[dialect]} answered in ${latencyMs.toFixed(0)} ms and lists ${model}${others}; ${PROMPTS[tokenizer]}`;
 }
 
 /** A workspace of two files in a temporary folder: parser, store, vectors, text search and reader in one pass. */
@@ -109,6 +144,7 @@ async function tryWorkspace(engine: Engine, settings: Settings): Promise<string>
       const report = await workspace.index();
       const cursor = { path: "main.py", text: SAMPLE, offset: SAMPLE.length };
       const completion = await workspace.complete(cursor, { mode: "full", maxLines: 1 });
+      failIfUnread(engine, completion);
       return `${report.files} files, ${report.chunks} chunks; first token after ${completion.timings.ttftMs.toFixed(0)} ms`;
     } finally {
       workspace.close();
@@ -116,4 +152,9 @@ async function tryWorkspace(engine: Engine, settings: Settings): Promise<string>
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
+}
+
+/** A completion of which the reader's server is the reason that there is none. */
+function failIfUnread({ remote }: Engine, { reason }: Completion): void {
+  if (reason?.startsWith("reader-failed") && remote?.problem !== undefined) throw remote.problem;
 }

@@ -1,7 +1,7 @@
 // Composition root: the one place that knows every concrete part. A pack's models are opened once; each workspace folder
 // has a store, an indexer and retrievers of its own.
 import { basename, join } from "node:path";
-import { type CompleteOptions, type Completion, complete } from "./completion/complete.ts";
+import { type CompleteDeps, type CompleteOptions, type Completion, complete } from "./completion/complete.ts";
 import { createDocumentSyntax, type DocumentSyntax } from "./completion/documentSyntax.ts";
 import { type Gate, openGate } from "./completion/openGate.ts";
 import type { Cursor } from "./completion/prompt.ts";
@@ -25,6 +25,9 @@ import { chooseProviders, type ProviderSurvey, surveyProviders } from "./infer/c
 import { type InferenceModels, startInferThread } from "./infer/inferThread.ts";
 import type { Models } from "./infer/models.ts";
 import { rememberTokens } from "./infer/rememberedTokens.ts";
+import { endpointOf } from "./infer/remote/address.ts";
+import { withRemoteReader } from "./infer/remote/remoteModels.ts";
+import { RemoteReader } from "./infer/remote/remoteReader.ts";
 import { loadTokenizer, type Tokenizer } from "./infer/tokenizer.ts";
 import { type Languages, loadLanguages } from "./languages/languages.ts";
 import { findPack, openPack, type Pack, pseudoLengthOf } from "./pack/pack.ts";
@@ -46,6 +49,8 @@ export interface EngineOptions {
   readonly onModels?: () => void;
   /** False: nothing is kept between requests, so that it can be measured what keeping gives. */
   readonly keeps?: boolean;
+  /** The key of a server, by its scheme, host and port. */
+  readonly readerKey?: (origin: string) => string | undefined;
 }
 
 export interface Engine {
@@ -53,6 +58,8 @@ export interface Engine {
   readonly tokenizer: Tokenizer;
   readonly chunker: Chunker;
   readonly models: InferenceModels;
+  /** The reader, where it runs on a server. */
+  readonly remote: RemoteReader | undefined;
   /** Says which offers are shown; undefined for a pack without one. */
   readonly gate: Gate | undefined;
   readonly problems: readonly Problem[];
@@ -108,6 +115,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       `${manifest.id} wants chunker ${manifest.chunking.version}, this is ${CHUNKER_VERSION}`,
     );
   }
+  const endpoint = endpointOf(settings["reader.endpoint"], settings["reader.model"]);
   const tokenizerFile = join(pack.dir, manifest.tokenizer.file);
   const tokenizer = rememberTokens(await loadTokenizer(tokenizerFile));
   const ofEncoder = manifest.encoder.tokenizer;
@@ -117,15 +125,27 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const threads = settings["execution.threads"];
   const asking = { probeUrl: options.workers.probe, cacheDir: options.cacheDir, pack, threads };
   const choice = await chooseProviders(names, asking);
-  const { models, problems: ofModels } = await startInferThread({
+  const { models: local, problems: ofModels } = await startInferThread({
     workerUrl: options.workers.inference,
-    data: { packDir: pack.dir, providers: choice.providers, threads, keeps },
+    data: { packDir: pack.dir, providers: choice.providers, threads, keeps, isReaderRemote: endpoint !== undefined },
     schedule: new Schedule(),
     unloadAfterMs: settings["execution.unloadAfterMinutes"] * 60_000,
     ...(options.onProblem === undefined ? {} : { onProblem: options.onProblem }),
     ...(options.onModels === undefined ? {} : { onChange: options.onModels }),
   });
   await choice.opened();
+  const remote =
+    endpoint === undefined
+      ? undefined
+      : new RemoteReader({
+          endpoint,
+          tokenizer,
+          manifest,
+          rows: (input, signal) => local.rows(input, signal),
+          key: options.readerKey?.(endpoint.origin),
+          onChange: options.onModels,
+        });
+  const models = remote === undefined ? local : withRemoteReader(local, remote);
   const problems = [...choice.problems, ...ofModels, ...ofGate];
   const chunker = await startChunker({
     workerUrl: options.workers.chunker,
@@ -138,11 +158,13 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     throw error;
   });
   const syntax = createDocumentSyntax(languages);
+  const usableMode = remote?.usableMode.bind(remote);
   const withoutIndex = {
     manifest,
     tokenizer,
     models,
     weigh: createWeigh({ languageOf: languageOf(languages), gate: () => gate }),
+    ...(usableMode === undefined ? {} : { usableMode }),
     pseudoTokensOf: () => new Map<number, Float32Array>(),
     recent: new RecentCompletions(),
     written: new ReaderCache(),
@@ -153,9 +175,12 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     tokenizer,
     chunker,
     models,
+    remote,
     gate,
     problems,
     surveyProviders: async (how) => {
+      // A provider's trial reads with the pack's reader, which has nothing to do then.
+      if (remote !== undefined) return { probes: [], trials: [] };
       const survey = await surveyProviders({ ...asking, ...how });
       if (names.includes("auto")) {
         const { providers } = await chooseProviders(names, asking);
@@ -164,7 +189,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       return survey;
     },
     openWorkspace: (workspace) =>
-      openWorkspace({ pack, tokenizer, models, chunker, syntax, languages, gate, keeps }, workspace),
+      openWorkspace({ pack, tokenizer, models, usableMode, chunker, syntax, languages, gate, keeps }, workspace),
     extensionOf: (languageId) => languages.forId(languageId)?.extensions[0] ?? "",
     complete: (cursor, how, signal) => complete(cursor, how, withoutIndex, signal),
     remembers: (cursor, mode) => withoutIndex.recent.find(cursor, mode) !== undefined,
@@ -179,6 +204,7 @@ interface Shared {
   readonly pack: Pack;
   readonly tokenizer: Tokenizer;
   readonly models: Models;
+  readonly usableMode: CompleteDeps["usableMode"] | undefined;
   readonly chunker: Chunker;
   readonly syntax: DocumentSyntax;
   readonly languages: Languages;
@@ -187,7 +213,7 @@ interface Shared {
 }
 
 async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise<Workspace> {
-  const { pack, tokenizer, models, chunker, syntax, languages, gate, keeps } = shared;
+  const { pack, tokenizer, models, usableMode, chunker, syntax, languages, gate, keeps } = shared;
   const { manifest } = pack;
   const { root, storeDir, settings } = options;
   const { store, problems: ofStore } = openStore({
@@ -211,6 +237,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     tokenizer,
     models,
     repository: basename(root),
+    ...(usableMode === undefined ? {} : { usableMode }),
     retrieve: createRetrieve(store, retrievers, { minOverlap: settings["retrieval.minOverlap"] }),
     pseudoTokensOf: (ids: readonly number[]) => store.pseudoTokens(ids),
     weigh: createWeigh({ languageOf: languageOf(languages), names: store, gate: () => gate }),

@@ -26,6 +26,7 @@ export type NoCompletionReason =
   | "too-little-text"
   | "finished-line"
   | `filtered(${string})`
+  | `reader-failed(${string})`
   | `hidden(${HiddenBy})`;
 
 /** What judged an offer not worth showing. */
@@ -50,6 +51,8 @@ export interface Problem {
     | "NOTEBOOK_BROKEN"
     | "RETRIEVER_FAILED"
     | "PROVIDER_FELL_BACK"
+    | "MODE_FELL_BACK"
+    | "READER_FAILED"
     | "SETTING_IGNORED"
     | "GATE_IGNORED"
     | "BEHAVIOUR_FORGOTTEN"
@@ -71,6 +74,27 @@ export const ENGINE_ERRORS = {
   STORE_UNWRITABLE: { action: "Free disk space or choose another folder with --store.", retry: true },
   PROVIDER_FAILED: { action: 'Set precis.execution.providers to ["cpu"].', retry: false },
   WORKER_FAILED: { action: "The engine restarts its worker; report the log if it happens again.", retry: true },
+  ENDPOINT_INVALID: {
+    action:
+      "Set precis.reader.endpoint to the address of an OpenAI-compatible server, such as http://127.0.0.1:8000/v1.",
+    retry: false,
+  },
+  ENDPOINT_UNREACHABLE: {
+    action: "Start the server named by precis.reader.endpoint, or empty that setting to read on this machine.",
+    retry: true,
+  },
+  ENDPOINT_UNTRUSTED: {
+    action:
+      "Start the editor with NODE_EXTRA_CA_CERTS naming the file (PEM) of the authority that signed the server's certificate.",
+    retry: false,
+  },
+  ENDPOINT_KEY: {
+    action: "Run “Precis: Set Reader Endpoint Key”; the command line takes the key from PRECIS_READER_KEY.",
+    retry: false,
+  },
+  ENDPOINT_MODEL: { action: "Set precis.reader.model to a model that the server lists, or empty it.", retry: false },
+  ENDPOINT_BUSY: { action: "The server has too much to do, or is starting: wait.", retry: true },
+  ENDPOINT_FAILED: { action: "See the server's own log; the detail above is its answer.", retry: false },
   WORKSPACE_MISSING: { action: "Give a folder that exists and can be read.", retry: false },
   FILE_MISSING: { action: "Give a file that exists and can be read.", retry: false },
   POSITION_INVALID: { action: "Lines and columns start at 1; give a position inside the file.", retry: false },
@@ -103,6 +127,11 @@ export class EngineError extends Error {
     this.action = ENGINE_ERRORS[code].action;
     this.retry = ENGINE_ERRORS[code].retry;
   }
+}
+
+/** Whether the reader's server is what failed. */
+export function isOfEndpoint({ code }: EngineError): boolean {
+  return code.startsWith("ENDPOINT_");
 }
 
 /** The message of anything thrown, for a log or an `EngineError`'s detail. */

@@ -182,6 +182,7 @@ export class IndexingSession {
         cacheDir,
         onProblem: (problem) => session.log([problem]),
         onModels: () => session.show(),
+        readerKey: (origin) => session.readerKey(origin),
       });
       session.log(session.engine.problems);
       await this.#openFolders();
@@ -217,7 +218,8 @@ export class IndexingSession {
   /** Which execution provider is the fastest here, found out once, when there is nothing better to do. */
   async #survey(): Promise<void> {
     const { engine, settings, connection } = this.#session;
-    if (engine === undefined || !settings["execution.providers"].includes("auto")) return;
+    if (engine === undefined || engine.remote !== undefined) return;
+    if (!settings["execution.providers"].includes("auto")) return;
     const { probes, trials } = await engine.surveyProviders();
     for (const { provider, detail } of [...probes, ...trials]) connection.console.debug(`${provider}: ${detail}`);
     connection.console.log(`The reader runs on ${engine.models.provider}.`);

@@ -23,6 +23,8 @@ import {
   ENGINE_COMMANDS,
   EXPLAIN,
   type ExplainParams,
+  READER_KEY,
+  type ReaderKey,
   SETTINGS_SECTION,
   SKIPPED,
   STATISTICS,
@@ -30,7 +32,13 @@ import {
 import { Session } from "./session.ts";
 
 /** Settings that only a fresh engine can take up. */
-const RESTARTING: readonly (keyof Settings)[] = ["pack", "execution.providers", "execution.threads"];
+const RESTARTING: readonly (keyof Settings)[] = [
+  "pack",
+  "reader.endpoint",
+  "reader.model",
+  "execution.providers",
+  "execution.threads",
+];
 /** Settings that a folder takes up when it is opened. */
 const REOPENING: readonly (keyof Settings)[] = [
   "index.exclude",
@@ -79,6 +87,7 @@ export class LanguageServer {
     connection.onRequest(STATISTICS, () => this.#behaviour.statistics());
     connection.onRequest(SKIPPED, () => this.#session.folders.skippedFiles());
     connection.onNotification(EDITOR_STATE, (params: EditorState) => this.#completions.editorState(params));
+    connection.onNotification(READER_KEY, (params: ReaderKey) => this.#session.useReaderKey(params));
     connection.onNotification(ACCEPTED, (params: Accepted) => this.#completions.accepted(params));
     connection.onShutdown(async () => {
       this.#completions.cancel();

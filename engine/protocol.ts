@@ -14,6 +14,9 @@ export const STATISTICS = "precis/statistics";
 /** Client → server notification: what LSP does not say of the editor, sent when it differs from before: `EditorState`. */
 export const EDITOR_STATE = "precis/editorState";
 
+/** Client → server notification: the key of a reader's server, out of the editor's secret storage. Params `ReaderKey`. */
+export const READER_KEY = "precis/readerKey";
+
 /** `workspace/executeCommand` names the engine answers. The first two report work-done progress and can be cancelled. */
 export const ENGINE_COMMANDS = {
   /** Everything anew. Answers `IndexingOutcome`. */
@@ -80,6 +83,24 @@ export interface Execution {
   readonly provider: string;
   /** False after a pause without requests; the next one loads the models again. */
   readonly isLoaded: boolean;
+  /** Where the reader runs on a server; the rest then is said of the other models. */
+  readonly remote?: RemoteExecution;
+}
+
+export interface RemoteExecution {
+  /** Host and port. */
+  readonly host: string;
+  /** Null before the server was asked. */
+  readonly model: string | null;
+  /** Why the last request to it failed, and what to do; null after one that did not. */
+  readonly problem: string | null;
+}
+
+export interface ReaderKey {
+  /** Scheme, host and port of the server that the key is for; it is sent to no other. */
+  readonly origin: string;
+  /** Null: there is none any more. */
+  readonly key: string | null;
 }
 
 export interface FolderIndex {

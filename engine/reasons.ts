@@ -1,5 +1,5 @@
 // Why nothing was offered, or why text was changed, in words for a person.
-import type { HiddenBy, NoCompletionReason } from "./errors.ts";
+import { ENGINE_ERRORS, type HiddenBy, type NoCompletionReason } from "./errors.ts";
 
 // Records over the whole type: a reason without words does not compile.
 type FixedReason = Exclude<NoCompletionReason, `${string}(${string})`>;
@@ -41,6 +41,10 @@ const NAMED: Readonly<Record<NamedKind, (name: string) => string>> = {
   "scheme-not-supported": (scheme) =>
     `Documents of the kind \`${scheme}:\` are shown or belong to a tool; nothing is offered there.`,
   filtered: (filter) => `What the reader wrote was dropped: ${FILTER_MEANINGS[filter] ?? filter}.`,
+  "reader-failed": (code) => {
+    const { action } = (ENGINE_ERRORS as Readonly<Record<string, { action: string }>>)[code] ?? {};
+    return `The reader's server did not answer as it should. ${action ?? ""}`.trimEnd();
+  },
   hidden: (by) => (HIDDEN as Readonly<Record<string, string>>)[by] ?? `It was hidden: ${by}.`,
 };
 

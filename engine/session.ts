@@ -14,6 +14,7 @@ import {
   type FolderIndex,
   type IndexingPause,
   type InitializationOptions,
+  type ReaderKey,
   SETTINGS_SECTION,
   STATUS,
 } from "./protocol.ts";
@@ -34,6 +35,7 @@ export class Session {
   paused: IndexingPause | undefined;
   /** Folders with a store of their own, and the open folders inside each that are read with it. */
   cover: ReadonlyMap<string, readonly string[]> = new Map();
+  readonly #readerKeys = new Map<string, string>();
   #doing: Doing = { state: "starting", message: "Starting", percent: 0 };
 
   constructor(connection: Connection, installation: Installation) {
@@ -96,8 +98,28 @@ export class Session {
   }
 
   #execution(): Execution | null {
-    const models = this.engine?.models;
-    return models === undefined ? null : { provider: models.provider, isLoaded: models.isLoaded };
+    if (this.engine === undefined) return null;
+    const { models, remote } = this.engine;
+    const execution = { provider: models.provider, isLoaded: models.isLoaded };
+    if (remote === undefined) return execution;
+    const { endpoint, server, problem } = remote;
+    const told = problem === undefined ? null : `${problem.message}. ${problem.action}`;
+    return {
+      ...execution,
+      remote: { host: endpoint.host, model: server?.model ?? endpoint.model ?? null, problem: told },
+    };
+  }
+
+  /** Keys are kept in memory alone, each for its server. */
+  useReaderKey({ origin, key }: ReaderKey): void {
+    if (key === null) this.#readerKeys.delete(origin);
+    else this.#readerKeys.set(origin, key);
+    const remote = this.engine?.remote;
+    if (remote?.endpoint.origin === origin) remote.useKey(key ?? undefined);
+  }
+
+  readerKey(origin: string): string | undefined {
+    return this.#readerKeys.get(origin);
   }
 
   #folderIndex({ root, workspace, report, indexedAt, error }: OpenFolder): FolderIndex {

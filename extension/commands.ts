@@ -6,6 +6,7 @@ import type { Engine } from "./client.ts";
 import type { ExplanationView } from "./explanation.ts";
 import { cancelIndexing, indexNow, reindex } from "./indexing.ts";
 import { MODE_TITLES, type Mode } from "./mode.ts";
+import type { ReaderKeys } from "./readerKey.ts";
 import { chosenMode, isEnabled, setEnabled, setMode } from "./settings.ts";
 import type { SettingsPanel } from "./settingsPanel.ts";
 import type { StatisticsView } from "./statistics.ts";
@@ -18,6 +19,7 @@ interface Parts {
   readonly panel: SettingsPanel;
   readonly explanation: ExplanationView;
   readonly statistics: StatisticsView;
+  readonly readerKeys: ReaderKeys;
   readonly log: LogOutputChannel;
 }
 
@@ -30,6 +32,7 @@ export function registerCommands(parts: Parts): Disposable {
     "precis.openPanel": () => parts.panel.show(),
     "precis.explain": () => parts.explanation.show(),
     "precis.statistics": () => parts.statistics.show(),
+    "precis.setReaderKey": () => parts.readerKeys.ask(),
     "precis.forgetStatistics": () => forgetStatistics(parts.engine),
     "precis.showLog": () => parts.log.show(),
     "precis.restart": () => parts.engine.restart(),

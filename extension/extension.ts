@@ -6,6 +6,7 @@ import { MENU_COMMAND, registerCommands } from "./commands.ts";
 import { followEditor } from "./editorState.ts";
 import { createExplanationView, explanationOf } from "./explanation.ts";
 import { registerAccepted } from "./inlineCompletions.ts";
+import { createReaderKeys } from "./readerKey.ts";
 import { createSettingsPanel } from "./settingsPanel.ts";
 import { createStatisticsView } from "./statistics.ts";
 import { createStatusBar } from "./statusBar.ts";
@@ -26,15 +27,17 @@ export function activate(context: ExtensionContext): PrecisApi {
   const explanation = createExplanationView(context.extensionUri, engine);
   const statistics = createStatisticsView(context.extensionUri, engine);
   const panel = createSettingsPanel(context.extensionUri, engine);
+  const readerKeys = createReaderKeys(context, engine);
   context.subscriptions.push(
     log,
+    readerKeys,
     explanation,
     statistics,
     panel,
     createStatusBar(engine, MENU_COMMAND),
     registerAccepted(engine.client),
     followEditor(engine.client),
-    registerCommands({ engine, panel, explanation, statistics, log }),
+    registerCommands({ engine, panel, explanation, statistics, readerKeys, log }),
   );
   void engine.start();
   running = engine;

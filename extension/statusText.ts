@@ -1,5 +1,5 @@
 // Words for the engine's status, shared by the status bar, its tooltip and the menu. No editor here, so that tests can read it.
-import type { EngineStatus, Execution, IndexingPause, LastCompletion } from "../engine/protocol.ts";
+import type { EngineStatus, Execution, IndexingPause, LastCompletion, RemoteExecution } from "../engine/protocol.ts";
 import { MODE_TITLES } from "./mode.ts";
 
 /** The status bar's text, with its icon. */
@@ -10,6 +10,7 @@ export function barText(status: EngineStatus): string {
     case "indexing":
       return `$(sync~spin) Precis: indexing ${Math.round(status.percent)} %`;
     case "ready":
+      if (isReaderAway(status)) return "$(warning) Precis: the reader's server does not answer";
       return status.paused === null ? "$(sparkle) Precis: ready" : "$(debug-pause) Precis: ready, indexing paused";
     case "off":
       return "$(circle-slash) Precis: off";
@@ -18,10 +19,16 @@ export function barText(status: EngineStatus): string {
   }
 }
 
+/** The server that reads and writes gave no answer, or none that was one. */
+function isReaderAway({ execution }: EngineStatus): boolean {
+  return (execution?.remote?.problem ?? null) !== null;
+}
+
 /** One line for a screen reader: the text without icons, and what is wrong. */
 export function spokenText(status: EngineStatus): string {
   const text = barText(status).replace(/\$\([^)]*\) /, "");
   if (status.state === "error") return `${text}. ${status.message}`;
+  if (status.state === "ready" && isReaderAway(status)) return `${text}. ${executionText(status.execution)}`;
   return status.state === "ready" && status.paused !== null ? `${text}. ${pauseText(status.paused)}` : text;
 }
 
@@ -52,8 +59,14 @@ const PROVIDER_TITLES: Readonly<Record<string, string>> = {
 /** Where the reader runs. */
 export function executionText(execution: Execution | null): string {
   if (execution === null) return "not running";
+  if (execution.remote !== undefined) return remoteText(execution.remote);
   const title = PROVIDER_TITLES[execution.provider] ?? execution.provider;
   return execution.isLoaded ? title : `${title}; not in memory until the next request`;
+}
+
+function remoteText({ host, model, problem }: RemoteExecution): string {
+  const where = model === null ? host : `${host} (${model})`;
+  return problem === null ? where : `${where}; ${problem}`;
 }
 
 export function indexText(index: EngineStatus["index"]): string {

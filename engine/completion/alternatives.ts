@@ -39,7 +39,7 @@ export async function* otherTexts(
   const places = tokens
     .map((_, place) => place)
     .slice(0, tokensOfFirstLine(first, deps))
-    .filter((place) => !stops.has(runnersUp[place] ?? -1))
+    .filter((place) => runnersUp[place] !== undefined && !stops.has(runnersUp[place]))
     .sort((a, b) => (margins[a] ?? 0) - (margins[b] ?? 0) || a - b)
     .slice(0, ALTERNATIVES.tries);
   for (const place of places) {

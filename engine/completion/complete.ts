@@ -1,6 +1,6 @@
 // The recipe of one completion: prompt -> retrieve -> assemble -> generate -> post-process.
 import type { Candidate, Level, Mode, Prompt, Timings } from "../domain.ts";
-import type { HiddenBy, NoCompletionReason, Problem } from "../errors.ts";
+import { EngineError, type HiddenBy, isOfEndpoint, type NoCompletionReason, type Problem } from "../errors.ts";
 import type { Generation, Models } from "../infer/models.ts";
 import type { Tokenizer } from "../infer/tokenizer.ts";
 import type { PackManifest } from "../pack/pack.ts";
@@ -27,6 +27,8 @@ export interface CompleteDeps {
   readonly manifest: PackManifest;
   readonly tokenizer: Tokenizer;
   readonly models: Models;
+  /** Where the reader cannot serve every mode of the pack: the one to take, and why it is another. */
+  readonly usableMode?: (mode: Mode, signal?: AbortSignal) => Promise<{ mode: Mode; problems: readonly Problem[] }>;
   /** Absent where there is no index, such as a file outside every workspace folder. */
   readonly retrieve?: Retrieve;
   readonly pseudoTokensOf: (ids: readonly number[]) => ReadonlyMap<number, Float32Array>;
@@ -139,16 +141,16 @@ export async function complete(
   deps: CompleteDeps,
   signal?: AbortSignal,
 ): Promise<Completion> {
-  const { mode, gate = "off", signals = ASKED_BY_HAND, suggestions = 1 } = options;
+  const { mode: wanted, gate = "off", signals = ASKED_BY_HAND, suggestions = 1 } = options;
   const { manifest, tokenizer } = deps;
   const trace = new Trace();
-  const outcome = outcomeOf(mode, trace);
-  if (!manifest.modes.includes(mode)) return outcome({ reason: "mode-not-supported" });
+  const outcome = outcomeOf(wanted, trace);
+  if (!manifest.modes.includes(wanted)) return outcome({ reason: "mode-not-supported" });
 
   const prompt = buildPrompt(cursor, manifest.prompt.budget, (text) => tokenizer.encode(text).length);
   if ("reason" in prompt) return outcome(prompt);
 
-  const recalled = deps.recent?.find(cursor, mode);
+  const recalled = deps.recent?.find(cursor, wanted);
   if (recalled !== undefined && (suggestions === 1 || isWhole(recalled))) {
     const { offer, verdict, ...reused } = recalled;
     const { others } = suggestions === 1 ? {} : reused.account;
@@ -167,6 +169,7 @@ export async function complete(
   trace.note("lines", `${maxLines}, ${shape.why}`);
 
   try {
+    const { mode, problems: ofMode } = (await deps.usableMode?.(wanted, signal)) ?? { mode: wanted, problems: [] };
     const { candidates, problems, overlap } = await trace.time("retrieve", () =>
       candidatesFor(cursor, prompt, mode, signals, deps, signal),
     );
@@ -183,7 +186,7 @@ export async function complete(
     trace.note("runs", generation.runs);
     trace.note("drafted", generation.drafted);
     trace.note("accepted", generation.accepted);
-    const facts = { prompt, assembled, problems, generation };
+    const facts = { mode, prompt, assembled, problems: [...ofMode, ...problems], generation };
     if (generation.end === "cancelled") {
       trace.note("raw", written.text);
       return outcome({ ...facts, reason: reasonOf(signal) });
@@ -239,13 +242,15 @@ export async function complete(
       // The best last: it is found first.
       for (const each of [...others.reverse(), best]) {
         if (each.offer === undefined) continue;
-        deps.recent?.add(cursor, mode, each.offer, completion, { origin: options.origin, verdict: each.verdict });
+        deps.recent?.add(cursor, wanted, each.offer, completion, { origin: options.origin, verdict: each.verdict });
       }
     }
     return completion;
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return outcome({ reason: reasonOf(signal) });
-    throw error;
+    if (!(error instanceof EngineError) || !isOfEndpoint(error)) throw error;
+    const problem = { code: "READER_FAILED", detail: `${error.message}. ${error.action}` } as const;
+    return outcome({ reason: `reader-failed(${error.code})`, problems: [problem] });
   }
 }
 
@@ -304,6 +309,8 @@ export function silent(mode: Mode, reason: NoCompletionReason): Completion {
 }
 
 interface Facts {
+  /** The one taken, where it is another than the one wanted. */
+  readonly mode?: Mode;
   readonly offer?: Offer;
   readonly reason?: NoCompletionReason;
   readonly verdict?: Verdict;
@@ -316,8 +323,8 @@ interface Facts {
 }
 
 /** Fills the record of the request; the times before generation count into the time to the first token. */
-function outcomeOf(mode: Mode, trace: Trace): (facts: Facts) => Completion {
-  return ({ offer, reason, verdict, others, reused, prompt, assembled, problems = [], generation }) => {
+function outcomeOf(wanted: Mode, trace: Trace): (facts: Facts) => Completion {
+  return ({ mode = wanted, offer, reason, verdict, others, reused, prompt, assembled, problems = [], generation }) => {
     const beforeGenerate = trace.ms("retrieve") + trace.ms("assemble");
     const totalMs = trace.elapsedMs();
     return {

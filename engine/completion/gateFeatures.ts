@@ -23,8 +23,11 @@ export function gateFeatures(weighed: Weighed, symbols: SymbolReport): GateFeatu
   };
 }
 
-/** How sure the reader was, over the tokens of what it wrote. */
+/** How sure the reader was, over the tokens of what it wrote. What a server does not tell is left out, and does not count. */
 function certaintyOf({ generation }: Weighed): GateFeatures {
+  const cutOff = Number(generation.end === "max-tokens");
+  const isKnown = (numbers: readonly number[]) => numbers.length > 0 || generation.tokens.length === 0;
+  if (!isKnown(generation.logProbs)) return { cutOff };
   const logProbs = generation.logProbs.map((each) => Math.max(LEAST_LOG_PROB, each));
   const sum = logProbs.reduce((total, each) => total + each, 0);
   const [first = LEAST_LOG_PROB] = logProbs;
@@ -33,8 +36,8 @@ function certaintyOf({ generation }: Weighed): GateFeatures {
     minLogProb: Math.min(0, ...logProbs),
     firstLogProb: first,
     sumLogProb: Math.max(4 * LEAST_LOG_PROB, sum),
-    leastMargin: Math.min(-LEAST_LOG_PROB, ...generation.margins),
-    cutOff: Number(generation.end === "max-tokens"),
+    ...(isKnown(generation.margins) ? { leastMargin: Math.min(-LEAST_LOG_PROB, ...generation.margins) } : {}),
+    cutOff,
   };
 }
 

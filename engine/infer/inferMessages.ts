@@ -10,6 +10,8 @@ export interface WorkerStart {
   readonly threads: number;
   /** False: every input is read afresh. */
   readonly keeps?: boolean;
+  /** The reader runs on a server: only its table of embeddings is opened, when it is asked for. */
+  readonly isReaderRemote?: boolean;
 }
 
 /** The worker's answer when every model is open. */
@@ -31,6 +33,7 @@ export type WorkerRequest = Numbered &
     | { readonly kind: "fuse"; readonly groups: readonly (readonly Vector[])[] }
     | { readonly kind: "project"; readonly vectors: readonly Vector[] }
     | { readonly kind: "generate"; readonly input: ReaderInput; readonly options: GenerateOptions }
+    | { readonly kind: "rows"; readonly input: ReaderInput }
     | { readonly kind: "close" }
   );
 

@@ -33,6 +33,12 @@ export interface InferenceModels extends Models {
   useProviders(names: readonly string[]): Promise<void>;
 }
 
+/** The models with what a reader elsewhere needs of the pack's. */
+export interface LocalModels extends InferenceModels {
+  /** The input as the reader's rows `[positions, readerDim]`. Only where the worker was started without a reader. */
+  rows(input: ReaderInput, signal?: AbortSignal): Promise<Float32Array>;
+}
+
 type Body = WorkerRequest extends infer R ? (R extends WorkerRequest ? Omit<R, "id" | "cancelled"> : never) : never;
 
 interface Pending {
@@ -43,13 +49,13 @@ interface Pending {
 /** Starts the worker and waits until every model is open. Throws the pack's or provider's error. */
 export async function startInferThread(
   options: InferThreadOptions,
-): Promise<{ models: InferenceModels; problems: readonly Problem[] }> {
+): Promise<{ models: LocalModels; problems: readonly Problem[] }> {
   const thread = new InferThread(options);
   const problems = await thread.start();
   return { models: thread, problems };
 }
 
-class InferThread implements InferenceModels {
+class InferThread implements LocalModels {
   readonly #options: InferThreadOptions;
   #data: WorkerStart;
   #unloadAfterMs: number;
@@ -109,6 +115,12 @@ class InferThread implements InferenceModels {
   async generate(input: ReaderInput, options: GenerateOptions, signal?: AbortSignal): Promise<Generation> {
     const body: Body = { kind: "generate", input, options };
     return (await this.#options.schedule.run("completion", () => this.#askAnyhow(body, signal), signal)) as Generation;
+  }
+
+  async rows(input: ReaderInput, signal?: AbortSignal): Promise<Float32Array> {
+    const [rows] = (await this.#scheduled("completion", { kind: "rows", input }, signal)) as Float32Array[];
+    if (rows === undefined) throw new EngineError("WORKER_FAILED", "the inference worker gave no rows");
+    return rows;
   }
 
   async close(): Promise<void> {

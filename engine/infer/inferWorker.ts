@@ -8,7 +8,7 @@ import { openEncoder } from "./encoder.ts";
 import { openFuser } from "./fuser.ts";
 import type { WorkerReply, WorkerRequest, WorkerStart } from "./inferMessages.ts";
 import { openProjector } from "./projector.ts";
-import { openReader } from "./reader.ts";
+import { absentReader, openReader } from "./reader.ts";
 import { openRuntime } from "./runtime.ts";
 import type { Vocabulary } from "./stopRule.ts";
 import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
@@ -26,7 +26,8 @@ async function serve(data: WorkerStart): Promise<void> {
   const { encoder, problems: ofEncoder } = await openEncoder(pack, ofEncoderText, runtime);
   const { fuser, problems: ofFuser } = await openFuser(pack, runtime);
   const { projector, problems: ofProjector } = await openProjector(pack, runtime);
-  const { reader, problems: ofReader } = await openReader(pack, runtime, data.keeps);
+  const { reader, problems: ofReader } =
+    data.isReaderRemote === true ? absentReader(pack, runtime) : await openReader(pack, runtime, data.keeps);
   const vocabulary = vocabularyOf(tokenizer, pack.manifest.reader.vocabSize);
 
   const answer = async (request: WorkerRequest): Promise<NonNullable<WorkerReply["result"]>> => {
@@ -40,6 +41,8 @@ async function serve(data: WorkerStart): Promise<void> {
         return isCancelled() ? [] : projector.project(request.vectors);
       case "generate":
         return reader.generate(request.input, request.options, vocabulary, isCancelled);
+      case "rows":
+        return isCancelled() ? [] : [await reader.rows(request.input)];
       case "close":
         await Promise.all([encoder.close(), fuser.close(), projector.close(), reader.close()]);
         return [];

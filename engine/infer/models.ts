@@ -18,11 +18,14 @@ export interface GenerateOptions {
 export interface Generation {
   /** New tokens, stop token excluded. */
   readonly tokens: readonly number[];
-  /** Natural log-probability of each token of `tokens`, given all before it. */
+  /**
+   * Natural log-probability of each token of `tokens`, given all before it. From a server, of its own tokens; empty where it
+   * tells none.
+   */
   readonly logProbs: readonly number[];
-  /** By how much each token's log-probability leads the runner-up's. */
+  /** By how much each token's log-probability leads the runner-up's; empty likewise. */
   readonly margins: readonly number[];
-  /** The runner-up of each token. */
+  /** The runner-up of each token; empty where a server does not tell it, or tells it in a vocabulary of its own. */
   readonly runnersUp: readonly number[];
   /** Runs of the reader after the first token, tokens drafted for them, and drafted tokens that stood. */
   readonly runs: number;

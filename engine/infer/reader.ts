@@ -1,7 +1,7 @@
 // Reader: pseudo-tokens and tokens -> new tokens, greedily; what was read before is not read again.
 import { join } from "node:path";
 import type { ReaderInput } from "../domain.ts";
-import type { Problem } from "../errors.ts";
+import { EngineError, type Problem } from "../errors.ts";
 import type { PackManifest } from "../pack/pack.ts";
 import { type Choice, choose } from "./choice.ts";
 import { type Decoder, openDecoder } from "./decoder.ts";
@@ -28,6 +28,8 @@ export interface Reader {
     vocabulary: Vocabulary,
     isCancelled: () => boolean,
   ): Promise<Generation>;
+  /** The input as rows `[positions, readerDim]`. */
+  rows(input: ReaderInput): Promise<Float32Array>;
   close(): Promise<void>;
 }
 
@@ -43,14 +45,8 @@ export async function openReader(
   runtime: Runtime,
   keeps = true,
 ): Promise<{ reader: Reader; problems: Problem[] }> {
-  const { embed, reader: shape } = pack.manifest;
-  const { session: embedding, problems } = await openSession(join(pack.dir, embed.file), {
-    ...runtime,
-    // A look-up in a table: the way to a device and back would take longer.
-    providers: runtime.providers.slice(-1),
-    inputs: [{ name: "input_ids", type: "int64", dims: [1, "T"] }],
-    outputs: [{ name: "inputs_embeds", type: "float32", dims: [1, "T", shape.readerDim] }],
-  });
+  const { reader: shape } = pack.manifest;
+  const { session: embedding, problems } = await openEmbedding(pack, runtime);
   const { decoder, problems: more } = await openDecoder(join(pack.dir, shape.file), shape, runtime);
   const sliceSize = new SliceSize();
   const draftGain = new DraftGain();
@@ -103,6 +99,7 @@ export async function openReader(
     reader: {
       provider: decoder.provider,
       generate,
+      rows: (input) => inputRows(embedding, input, 0, readerDim),
       close: async () => {
         await embedding.close();
         await decoder.close();
@@ -110,6 +107,31 @@ export async function openReader(
     },
     problems: [...problems, ...more],
   };
+}
+
+function openEmbedding({ dir, manifest }: ReaderFiles, runtime: Runtime) {
+  return openSession(join(dir, manifest.embed.file), {
+    ...runtime,
+    // A look-up in a table: the way to a device and back would take longer.
+    providers: runtime.providers.slice(-1),
+    inputs: [{ name: "input_ids", type: "int64", dims: [1, "T"] }],
+    outputs: [{ name: "inputs_embeds", type: "float32", dims: [1, "T", manifest.reader.readerDim] }],
+  });
+}
+
+/** Of a reader that runs on a server: its table of embeddings alone, opened by the first who asks for rows. */
+export function absentReader(pack: ReaderFiles, runtime: Runtime): { reader: Reader; problems: Problem[] } {
+  let opening: ReturnType<typeof openEmbedding> | undefined;
+  const reader: Reader = {
+    provider: "cpu",
+    generate: () => Promise.reject(new EngineError("WORKER_FAILED", "the reader runs on a server")),
+    rows: async (input) => {
+      opening ??= openEmbedding(pack, runtime);
+      return inputRows((await opening).session, input, 0, pack.manifest.reader.readerDim);
+    },
+    close: async () => (await opening)?.session.close(),
+  };
+  return { reader, problems: [] };
 }
 
 type Decoded = Pick<

@@ -9,6 +9,8 @@ export interface Tokenizer {
   decode(ids: readonly number[]): string;
   /** Id of one special token. Throws `PACK_INCOMPATIBLE` when the vocabulary has none of that name. */
   idOf(token: string): number;
+  /** Name of a special token; undefined for any other. */
+  specialOf(id: number): string | undefined;
 }
 
 export async function loadTokenizer(file: string): Promise<Tokenizer> {
@@ -18,7 +20,8 @@ export async function loadTokenizer(file: string): Promise<Tokenizer> {
   } catch (error) {
     throw new EngineError("PACK_CORRUPT", `${file} is not a tokenizer: ${messageOf(error)}`, { cause: error });
   }
-  const specials = [...hub.get_added_tokens_decoder().values()].map((token) => token.content);
+  const added = hub.get_added_tokens_decoder();
+  const specials = [...added.values()].map((token) => token.content);
   const specialPattern = new RegExp(specials.map(escapePattern).join("|"), "g");
   return {
     encode: (text, special = false) => {
@@ -34,6 +37,7 @@ export async function loadTokenizer(file: string): Promise<Tokenizer> {
       if (id === undefined) throw new EngineError("PACK_INCOMPATIBLE", `the tokenizer has no token ${token}`);
       return id;
     },
+    specialOf: (id) => added.get(id)?.content,
   };
 }
 

@@ -14,6 +14,7 @@ const TOKENIZER: Tokenizer = {
   },
   decode: (ids) => ids.map((id) => SPECIALS[id - 1_000_000] ?? String.fromCodePoint(id)).join(""),
   idOf: (token) => 1_000_000 + SPECIALS.indexOf(token),
+  specialOf: (id) => SPECIALS[id - 1_000_000],
 };
 
 const MANIFEST = {

@@ -115,6 +115,7 @@ test("silences say what they are about", () => {
   expect(meaningOf("language-off(markdown)")).toContain("markdown");
   expect(meaningOf("scheme-not-supported(git)")).toContain("`git:`");
   expect(meaningOf("after-deletion")).not.toBe("after-deletion.");
+  expect(meaningOf("reader-failed(ENDPOINT_MODEL)")).toContain("precis.reader.model");
 });
 
 test.each<NoCompletionReason>([

@@ -9,7 +9,13 @@ function counting(): { tokenizer: Tokenizer; encoded: string[] } {
     encoded.push(text);
     return [...text].map((character) => character.codePointAt(0) ?? 0);
   };
-  return { tokenizer: { encode, decode: (ids) => String.fromCodePoint(...ids), idOf: () => 0 }, encoded };
+  const tokenizer: Tokenizer = {
+    encode,
+    decode: (ids) => String.fromCodePoint(...ids),
+    idOf: () => 0,
+    specialOf: () => undefined,
+  };
+  return { tokenizer, encoded };
 }
 
 test("a text is tokenised once", () => {

@@ -51,6 +51,23 @@ describe("the status in words", () => {
     expect(executionText({ provider: "abacus", isLoaded: true })).toBe("abacus");
   });
 
+  it("tells of a reader on a server, and of one that does not answer", () => {
+    const on = (model: string | null, problem: string | null): EngineStatus => ({
+      ...READY,
+      execution: { provider: "cpu", isLoaded: false, remote: { host: "gpu:8000", model, problem } },
+    });
+    expect(executionText(on(null, null).execution)).toBe("gpu:8000");
+    expect(executionText(on("coder", null).execution)).toBe("gpu:8000 (coder)");
+    expect(barText(on("coder", null))).toBe(barText(READY));
+    const away = on("coder", "ENDPOINT_UNREACHABLE: refused. Start it.");
+    expect(executionText(away.execution)).toBe("gpu:8000 (coder); ENDPOINT_UNREACHABLE: refused. Start it.");
+    expect(barText(away)).toBe("$(warning) Precis: the reader's server does not answer");
+    expect(spokenText(away)).toBe(
+      "Precis: the reader's server does not answer. gpu:8000 (coder); ENDPOINT_UNREACHABLE: refused. Start it.",
+    );
+    expect(barText({ ...away, state: "off" })).toBe("$(circle-slash) Precis: off");
+  });
+
   it("tells when the workspace was last gone through", () => {
     const folder = { root: "/a", inner: [], files: 1, chunks: 1, nodes: 3, dbBytes: 1, skipped: {}, error: null };
     const at = (...times: (number | null)[]) => ({

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { Weighed } from "../../engine/completion/complete.ts";
+import type { Verdict, Weighed } from "../../engine/completion/complete.ts";
 import { type GateModel, type GatePolicy, NO_SHIFT } from "../../engine/completion/gate.ts";
 import { gateFeatures } from "../../engine/completion/gateFeatures.ts";
 import { openGate } from "../../engine/completion/openGate.ts";
@@ -187,4 +187,16 @@ describe("a pack's gate", () => {
     expect(gate).toBeUndefined();
     expect(problems.map(({ code }) => code)).toEqual(["GATE_IGNORED"]);
   });
+});
+
+test("a reader that does not tell how sure it was is taken for a usual one", () => {
+  const weigh = createWeigh({ languageOf: languages.forPath, gate: () => ({ model: MODEL, shift: NO_SHIFT }) });
+  const told = weighed("total = 1\nx = █\n", "total + 1", "balanced", -5);
+  const untold = { ...told, generation: { ...told.generation, logProbs: [], margins: [], runnersUp: [] } };
+  expect(weigh(told)).toMatchObject({ hiddenBy: "gate" });
+  const verdict = weigh(untold) as Verdict;
+  expect(verdict.hiddenBy).toBeUndefined();
+  expect(verdict.probability).toBeCloseTo(0.5, 5);
+  expect(Object.keys(verdict.features ?? {})).not.toContain("meanLogProb");
+  expect(Object.keys(verdict.features ?? {})).not.toContain("leastMargin");
 });
