@@ -45,7 +45,7 @@ def cut_by_engine(files: dict[str, str], command: list[str], tokenizer: Path, ma
         result = subprocess.run(arguments, capture_output=True, text=True, check=True)
     finally:
         shutil.rmtree(folder)
-    wanted = ("path", "startLine", "endLine", "text", "encoderText")
+    wanted = ("path", "startLine", "endLine", "text", "encoderText", "qualifiedName", "defines", "linearised")
     return [{k: row[k] for k in wanted} for row in map(json.loads, result.stdout.splitlines())]
 
 
