@@ -37,6 +37,7 @@ def arguments() -> argparse.Namespace:
     add("--encoder", type=Path, help="left out where --vectors holds every context")
     add("--samples", type=Path, required=True, help="JSON lines of draw_samples.py or useful_contexts.py")
     add("--vectors", type=Path, help="vectors in place of an encoder's, such as mem_vectors.py writes")
+    add("--cache", type=Path, help="where encoded contexts are kept; default: vectors/ of --out")
     add("--out", type=Path, required=True)
     add("--start", type=Path, help="a projector.pt to start from")
     add("--steps", type=int, required=True)
@@ -112,7 +113,7 @@ def main() -> None:
     encoder = load_encoder(args.encoder) if args.encoder is not None else None
     if encoder is not None:
         encoder.model.to(ranks.device)
-    vectors = ContextVectors.of(contexts, args.modality, encoder, args.vectors, args.out / "vectors", ranks)
+    vectors = ContextVectors.of(contexts, args.modality, encoder, args.vectors, args.cache or args.out / "vectors", ranks)
     projector = projector_for(args, vectors.dim, reader).to(ranks.device)
     weights = LossWeights(**{f.name: getattr(args, f.name) for f in fields(LossWeights)})
     lengths = lengths_of(args, reader)
