@@ -6,11 +6,21 @@
 import type { Posting, Postings } from "./postings.ts";
 import type { Sketches } from "./sketches.ts";
 
+/** Identifiers in more chunks than this, and than this share of all, are common: their lists are read only where they can change a result. */
+const COMMON = 1024;
+const COMMON_SHARE = 1 / 64;
+
 /** Chunks whose identifiers are read one by one in place of a common list. */
 const READ_ONE_BY_ONE = 256;
 
+/** The same for each common list, as a share of all chunks: reading a row costs as much as passing by so many ids. */
+const READ_SHARE = 1 / 4000;
+
 /** Shorter lists in memory are counted sooner than they are weighed. */
-const LONG = 16_384;
+const LONG = 8192;
+
+/** Looking one chunk up in a list costs as much as passing by so many of its ids. */
+const LOOK_UP = 12;
 
 /** Chunks whose scores bound the result while lists are read. */
 const BOUNDING = 4096;
@@ -47,40 +57,72 @@ export class Overlap {
 
   /** Chunks that may be among the best `k`, their counts complete. `met` gets every chunk with a count. */
   #count(wanted: readonly string[], k: number, except: ReadonlySet<number>, met: number[]): number[] {
+    const most = Math.max(COMMON, Math.ceil(COMMON_SHARE * this.#sketches.count()));
     const lists = wanted
-      .map((name) => ({ name, list: this.#postings.probe(name) }))
+      .map((name) => ({ name, list: this.#postings.probe(name, most) }))
       .sort((a, b) => sizeOf(a.list) - sizeOf(b.list));
+    const leaders = new Leaders(this.#shared, k);
     let isOpen = true;
     let alive = met;
     for (const [done, { name, list }] of lists.entries()) {
       const rest = lists.length - done;
       if (met.length >= k && (!list.isWhole || list.length >= LONG)) {
-        // Any chunks give a bound that holds; the first ones have the rarest identifiers and so the best scores.
-        const floor = this.#floor(alive.slice(0, BOUNDING), k, lists.length, except);
+        const floor = this.#floor(leaders.ids, k, lists.length, except);
         isOpen &&= rest / lists.length >= floor;
         if (!isOpen) {
           alive = alive.filter((id) => this.#atMost(id, rest, lists.length) >= floor && !except.has(id));
-          if (!list.isWhole && alive.length <= READ_ONE_BY_ONE) {
+          const oneByOne = Math.max(READ_ONE_BY_ONE, READ_SHARE * rest * this.#sketches.count());
+          if (!list.isWhole && alive.length <= oneByOne) {
             this.#completeFrom(alive, lists.slice(done));
             return alive;
           }
         }
       }
-      this.#add(list.isWhole ? list : this.#postings.whole(name), isOpen, met);
+      const whole = list.isWhole ? list : this.#postings.whole(name);
+      if (isOpen) this.#add(whole, met, leaders);
+      else if (alive.length * LOOK_UP < whole.length) this.#lookUp(whole, alive, leaders);
+      else this.#addKnown(whole, leaders);
     }
     const floor = this.#floor(alive, k, lists.length, except);
     return alive.filter((id) => this.#atMost(id, 0, lists.length) >= floor && !except.has(id));
   }
 
-  #add({ ids, length }: Posting, isOpen: boolean, met: number[]): void {
+  #add({ ids, length }: Posting, met: number[], leaders: Leaders): void {
     const shared = this.#shared;
     for (let at = 0; at < length; at += 1) {
       const id = ids[at] as number;
       const count = shared[id];
-      if (count === undefined || (count === 0 && !isOpen)) continue;
+      if (count === undefined) continue;
       if (count === 0) met.push(id);
       shared[id] = count + 1;
+      if (count + 1 === leaders.least) leaders.ids.push(id);
     }
+    leaders.trim();
+  }
+
+  /** Takes in no chunk that has no count yet. */
+  #addKnown({ ids, length }: Posting, leaders: Leaders): void {
+    const shared = this.#shared;
+    for (let at = 0; at < length; at += 1) {
+      const id = ids[at] as number;
+      const count = shared[id];
+      if (count === undefined || count === 0) continue;
+      shared[id] = count + 1;
+      if (count + 1 === leaders.least) leaders.ids.push(id);
+    }
+    leaders.trim();
+  }
+
+  /** The same for those ids alone. */
+  #lookUp(list: Posting, ids: readonly number[], leaders: Leaders): void {
+    const shared = this.#shared;
+    for (const id of ids) {
+      if (!holds(list, id)) continue;
+      const count = (shared[id] as number) + 1;
+      shared[id] = count;
+      if (count === leaders.least) leaders.ids.push(id);
+    }
+    leaders.trim();
   }
 
   #completeFrom(ids: readonly number[], lists: readonly { readonly name: string }[]): void {
@@ -118,6 +160,41 @@ export class Overlap {
     const shared = Math.min((this.#shared[id] ?? 0) + rest, names);
     return this.#scoreOf(id, shared, wanted);
   }
+}
+
+/** The chunks that share most so far: any chunks give a bound that holds, these the best. */
+class Leaders {
+  readonly #shared: Uint16Array;
+  readonly #k: number;
+  /** Those that share at least `least`. */
+  ids: number[] = [];
+  least = 1;
+
+  constructor(shared: Uint16Array, k: number) {
+    this.#shared = shared;
+    this.#k = k;
+  }
+
+  trim(): void {
+    while (this.ids.length > BOUNDING) {
+      const fewer = this.ids.filter((id) => (this.#shared[id] ?? 0) > this.least);
+      if (fewer.length < 2 * this.#k) return;
+      this.ids = fewer;
+      this.least += 1;
+    }
+  }
+}
+
+/** Ids rise. */
+function holds({ ids, length }: Posting, id: number): boolean {
+  let low = 0;
+  let high = length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((ids[middle] as number) < id) low = middle + 1;
+    else high = middle;
+  }
+  return low < length && ids[low] === id;
 }
 
 function sizeOf({ length, isWhole }: Posting): number {

@@ -6,12 +6,9 @@ import type { Sql, Statement } from "./schema.ts";
 export interface Posting {
   readonly ids: Int32Array;
   readonly length: number;
-  /** False where only the first `PROBE` were read. */
+  /** False where only the first were read. */
   readonly isWhole: boolean;
 }
-
-/** Identifiers in more chunks than this are common: their lists are read only where they can change a result. */
-export const PROBE = 1024;
 
 const MEMORY_BYTES = 32 * 2 ** 20;
 /** What a list costs beside its ids. */
@@ -51,9 +48,9 @@ export class Postings {
     this.#remove.run(id);
   }
 
-  /** What is in memory, or the first `PROBE` chunks. */
-  probe(name: string): Posting {
-    return this.#known(name) ?? this.#keep(name, this.#list(name, PROBE));
+  /** What is in memory, or the first `most` chunks. */
+  probe(name: string, most: number): Posting {
+    return this.#known(name) ?? this.#keep(name, this.#list(name, most));
   }
 
   /** All chunks that have the identifier. */
