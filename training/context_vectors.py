@@ -64,7 +64,9 @@ class ContextVectors:
         """Read from `given`, or encoded by the first process and kept in `folder`; only what is new is encoded."""
         if given is not None:
             keys, vectors = read_vectors(given)
-            found = cls({k: i for i, k in enumerate(keys)}, vectors.float(), modality, by_text=True)
+            # What a projector takes is unit vectors; learnt ones have any length.
+            unit = torch.nn.functional.normalize(vectors.float(), dim=-1)
+            found = cls({k: i for i, k in enumerate(keys)}, unit, modality, by_text=True)
             absent = sum(key_of(c.text) not in found.rows for c in contexts)
             if absent:
                 raise CorpusError(f"{given} lacks the vectors of {absent} contexts. Run mem_vectors.py on the same samples.")
