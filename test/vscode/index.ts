@@ -1,12 +1,15 @@
 // What VS Code calls inside the extension host: runs the Mocha suite and leaves one line of JSON per test in PRECIS_RESULTS.
+// PRECIS_GREP: only the tests whose title has that in it.
 import { appendFileSync } from "node:fs";
 import Mocha from "mocha";
 
 export async function run(): Promise<void> {
-  const mocha = new Mocha({ ui: "bdd", timeout: 120_000, color: false });
+  const only = process.env["PRECIS_GREP"];
+  const mocha = new Mocha({ ui: "bdd", timeout: 120_000, color: false, ...(only === undefined ? {} : { grep: only }) });
   mocha.suite.emit("pre-require", globalThis, "", mocha);
   // Only now: the suite's file calls `describe` when it is loaded.
   await import("./extension.test.ts");
+  await import("./documents.test.ts");
   const results = process.env["PRECIS_RESULTS"];
   const failures = await new Promise<number>((done) => {
     const runner = mocha.run(done);
