@@ -29,14 +29,15 @@ export interface KillOptions {
 const SEED = 1;
 /** Between two edits while the process runs. */
 const EDIT_EVERY_MS = 120;
-/** A process is killed within this time after it could first have begun to index. */
-const WINDOW_MS = 2500;
+/** A process is killed within this time after it could first have begun to index; longer where it is slow to start. */
+const LEAST_WINDOW_MS = 2500;
 
 export async function killAgainAndAgain(engine: Engine, options: KillOptions): Promise<Table> {
   const { root, dir, kills } = options;
   const random = randomOf(SEED);
   const stores = join(dir, "killed");
   const startMs = await startTime(options, join(dir, "probe"));
+  const windowMs = Math.max(LEAST_WINDOW_MS, 1.5 * startMs);
   const faults: string[] = [];
   const holding: number[] = [];
   /** Kills by the step the store was left at. */
@@ -45,7 +46,7 @@ export async function killAgainAndAgain(engine: Engine, options: KillOptions): P
     for (let n = 0; n < 12; n += 1) edit(root, random);
     const child = spawn(process.execPath, indexCommand(options, stores, "--watch"), { stdio: "ignore" });
     const exited = once(child, "exit");
-    const endAt = performance.now() + startMs * 0.5 + random() * WINDOW_MS;
+    const endAt = performance.now() + startMs * 0.5 + random() * windowMs;
     while (performance.now() < endAt) {
       await pause(Math.min(EDIT_EVERY_MS, Math.max(0, endAt - performance.now())));
       edit(root, random);
@@ -84,7 +85,7 @@ export async function killAgainAndAgain(engine: Engine, options: KillOptions): P
       ...ends,
     ],
     notes: [
-      `Killed at a random moment of ${(WINDOW_MS / 1000).toFixed(1)} s from half the time a process takes to start, seed ${SEED}; a file was`,
+      `Killed at a random moment of ${(windowMs / 1000).toFixed(1)} s from half the time a process takes to start, seed ${SEED}; a file was`,
       `edited, renamed or removed every ${EDIT_EVERY_MS} ms. Sound: SQLite's integrity check, and nodes, vectors, sketches and words agree.`,
       ...faults.slice(0, 10),
     ],
