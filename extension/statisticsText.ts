@@ -5,6 +5,9 @@ import type { OfferCounts, Statistics } from "../engine/protocol.ts";
 export const FORGET_LINK = "#forget";
 export const REFRESH_LINK = "#refresh";
 
+/** So that a narrow panel does not break a date. */
+const UNBROKEN_HYPHEN = "\u2011";
+
 /** Days with something in them that are listed one by one. */
 const DAYS_SHOWN = 14;
 
@@ -21,9 +24,10 @@ export function statisticsText({ total, days, gate }: Statistics, isLearning: bo
     table(["", "Completions", "Share"], rowsOf(total)),
     `${number(total.characters)} characters were taken instead of typed. A completion that was there for less than a quarter of a second counts as not shown.`,
     "## Day by day",
+    "Taken is accepted as a whole or in part; kept is still there after 30 s.",
     table(
       COLUMNS("Day"),
-      grouped(days, ({ day }) => day)
+      grouped(days, ({ day }) => day.replaceAll("-", UNBROKEN_HYPHEN))
         .slice(-DAYS_SHOWN)
         .reverse()
         .map(line),
@@ -56,12 +60,12 @@ function rowsOf(total: OfferCounts): string[][] {
   ];
 }
 
-const COLUMNS = (name: string): string[] => [name, "Shown", "Accepted", "In part", "Typed", "Rejected", "Still there"];
+const COLUMNS = (name: string): string[] => [name, "Shown", "Taken", "Typed", "Rejected", "Kept"];
 
 function line([name, counts]: readonly [string, OfferCounts]): string[] {
   const { shown, accepted, acceptedPart, typed, rejected, survived, lost } = counts;
   const kept = survived + lost === 0 ? "–" : `${number(survived)} of ${number(survived + lost)}`;
-  const counted = [shown, accepted, acceptedPart, typed, rejected].map(number);
+  const counted = [shown, accepted + acceptedPart, typed, rejected].map(number);
   return [name.replace(/[\\`*_[\]<>|#]/g, "\\$&"), ...counted, kept];
 }
 

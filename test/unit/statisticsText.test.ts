@@ -30,9 +30,9 @@ test("counts with their shares, days newest first, languages by use", () => {
   expect(text).toContain("| Accepted | 15 | 30 % |");
   expect(text).toContain("| Still there 30 s after, of 10 judged so far | 9 | 90 % |");
   expect(text).toContain("1,234 characters were taken");
-  expect(text).toContain("| 2026-11-20 | 40 | 10 | 2 | 4 | 24 | 9 of 10 |");
-  expect(text.indexOf("2026-11-21")).toBeLessThan(text.indexOf("2026-11-20"));
-  expect(text).toContain("| rust | 10 | 5 | 0 | 0 | 5 | – |");
+  expect(text).toContain("| 2026‑11‑20 | 40 | 12 | 4 | 24 | 9 of 10 |");
+  expect(text.indexOf("2026‑11‑21")).toBeLessThan(text.indexOf("2026‑11‑20"));
+  expect(text).toContain("| rust | 10 | 5 | 0 | 5 | – |");
   expect(text.indexOf("| python |")).toBeLessThan(text.indexOf("| rust |"));
 });
 
