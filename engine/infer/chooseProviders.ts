@@ -43,7 +43,7 @@ export interface ProviderSurvey {
 }
 
 /** A software adapter compiles its shaders on the CPU: seconds, not milliseconds. */
-const PROBE_MS = 30_000;
+const PROBE_MS = 60_000;
 const TRIAL_MS = 60_000;
 /** What a provider must save of the CPU's time: below that the way to the device is not worth its memory. */
 const WORTH = 0.8;

@@ -1,13 +1,6 @@
 // Can a provider run what a reader is made of? It runs the tiny graph, alone, and its numbers must be the known ones.
 import { messageOf } from "../errors.ts";
-import {
-  PROBE_INPUTS,
-  PROBE_OUTPUTS,
-  PROBE_TOLERANCE,
-  type Precision,
-  probeGraph,
-  type WeightBits,
-} from "./probeGraph.ts";
+import { PROBE_LENGTHS, PROBE_TOLERANCE, type Precision, probeGraph, type WeightBits } from "./probeGraph.ts";
 import type { Provider } from "./provider.ts";
 import { openSession } from "./session.ts";
 
@@ -52,19 +45,31 @@ export async function probeProvider(provider: Provider): Promise<Probe> {
 }
 
 /** Why the provider cannot run that kind; undefined when it can. */
-async function faultOf(provider: Provider, { precision, bits }: GraphKind): Promise<string | undefined> {
-  const { bytes, feeds, expected } = probeGraph(precision, bits);
+async function faultOf(provider: Provider, kind: GraphKind): Promise<string | undefined> {
+  for (const tokens of PROBE_LENGTHS) {
+    const fault = await faultOver(tokens, provider, kind);
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+async function faultOver(
+  tokens: number,
+  provider: Provider,
+  { precision, bits }: GraphKind,
+): Promise<string | undefined> {
+  const { bytes, feeds, inputs, outputs, expected } = probeGraph(precision, bits, tokens);
   try {
     const { session } = await openSession(
       { bytes, file: "probe.onnx" },
-      { providers: [provider], threads: 1, inputs: PROBE_INPUTS, outputs: PROBE_OUTPUTS, isStrict: true },
+      { providers: [provider], threads: 1, inputs, outputs, isStrict: true },
     );
     const { y } = await session.run(feeds);
     await session.close();
     const difference = largestDifference(y?.data as Float32Array, expected);
     return difference <= PROBE_TOLERANCE
       ? undefined
-      : `its numbers are wrong by ${difference.toPrecision(2)} (${precision}, ${bits}-bit weights)`;
+      : `its numbers are wrong by ${difference.toPrecision(2)} over ${tokens} tokens (${precision}, ${bits}-bit weights)`;
   } catch (error) {
     return (
       messageOf(error)

@@ -12,7 +12,9 @@ export interface ProbeGraph {
   /** An ONNX model. */
   readonly bytes: Uint8Array;
   readonly feeds: Readonly<Record<string, Tensor>>;
-  /** Output `y`, `[TOKENS * DIM]`. */
+  readonly inputs: readonly Slot[];
+  readonly outputs: readonly Slot[];
+  /** Output `y`, `[tokens * DIM]`. */
   readonly expected: Float32Array;
 }
 
@@ -21,9 +23,7 @@ const HEADS = 2;
 const HEAD_DIM = 32;
 /** Queries, then one key head and one value head. */
 const QKV = (HEADS + 2) * HEAD_DIM;
-const TOKENS = 3;
 const PAST = 2;
-const TOTAL = PAST + TOKENS;
 const BLOCK = 32;
 const EPSILON = 1e-6;
 const FLOAT = 1;
@@ -32,15 +32,19 @@ const HALF = 10;
 /** Kernels quantise activations to 8 bits, and half floats have 11; a wrong kernel is wrong by the size of the numbers. */
 export const PROBE_TOLERANCE = 0.05;
 
-export const PROBE_INPUTS: readonly Slot[] = [
-  { name: "x", type: "float32", dims: [1, TOKENS, DIM] },
-  { name: "skip", type: "float32", dims: [1, TOKENS, DIM] },
-  { name: "past_key", type: "float32", dims: [1, 1, PAST, HEAD_DIM] },
-  { name: "past_value", type: "float32", dims: [1, 1, PAST, HEAD_DIM] },
-  { name: "seqlens_k", type: "int32", dims: [1] },
-  { name: "total_sequence_length", type: "int32", dims: [] },
-];
-export const PROBE_OUTPUTS: readonly Slot[] = [{ name: "y", type: "float32", dims: [1, TOKENS, DIM] }];
+/** Runtimes read a few tokens with one kernel and many with another, which begins at 32 in one of them. */
+export const PROBE_LENGTHS = [3, 48] as const;
+
+function inputsOf(tokens: number): Slot[] {
+  return [
+    { name: "x", type: "float32", dims: [1, tokens, DIM] },
+    { name: "skip", type: "float32", dims: [1, tokens, DIM] },
+    { name: "past_key", type: "float32", dims: [1, 1, PAST, HEAD_DIM] },
+    { name: "past_value", type: "float32", dims: [1, 1, PAST, HEAD_DIM] },
+    { name: "seqlens_k", type: "int32", dims: [1] },
+    { name: "total_sequence_length", type: "int32", dims: [] },
+  ];
+}
 
 interface Matrix {
   readonly rows: number;
@@ -48,19 +52,20 @@ interface Matrix {
   readonly scales: Float32Array;
 }
 
-/** Inputs and outputs are float32 whatever the precision between them. */
-export function probeGraph(precision: Precision, bits: WeightBits): ProbeGraph {
+/** Reads `tokens` positions behind a few known ones. Inputs and outputs are float32 whatever the precision between them. */
+export function probeGraph(precision: Precision, bits: WeightBits, tokens: number): ProbeGraph {
+  const total = PAST + tokens;
   const next = numbers(20261121);
   const row = (count: number, size: number) => Float32Array.from({ length: count }, () => size * next());
-  const x = row(TOKENS * DIM, 1);
-  const skip = row(TOKENS * DIM, 1);
+  const x = row(tokens * DIM, 1);
+  const skip = row(tokens * DIM, 1);
   const keys = row(PAST * HEAD_DIM, 1);
   const values = row(PAST * HEAD_DIM, 1);
   const gamma = row(DIM, 0.5).map((value) => 1 + value);
   const bias = row(QKV, 0.25);
   const qkv = matrix(QKV, bits, next);
   const output = matrix(DIM, bits, next);
-  const angles = Array.from({ length: TOTAL * (HEAD_DIM / 2) }, (_, n) => {
+  const angles = Array.from({ length: total * (HEAD_DIM / 2) }, (_, n) => {
     const position = Math.floor(n / (HEAD_DIM / 2));
     return position * 10_000 ** (-(n % (HEAD_DIM / 2)) / (HEAD_DIM / 2));
   });
@@ -69,8 +74,8 @@ export function probeGraph(precision: Precision, bits: WeightBits): ProbeGraph {
 
   // In plain numbers.
   const sums = x.map((value, n) => value + (skip[n] as number));
-  const normed = new Float32Array(TOKENS * DIM);
-  for (let t = 0; t < TOKENS; t += 1) {
+  const normed = new Float32Array(tokens * DIM);
+  for (let t = 0; t < tokens; t += 1) {
     const own = sums.subarray(t * DIM, (t + 1) * DIM);
     const size = Math.sqrt(own.reduce((sum, value) => sum + value * value, 0) / DIM + EPSILON);
     own.forEach((value, n) => {
@@ -82,14 +87,17 @@ export function probeGraph(precision: Precision, bits: WeightBits): ProbeGraph {
   const expected = product(heard, output, bits);
 
   const feeds = {
-    x: { data: x, dims: [1, TOKENS, DIM] },
-    skip: { data: skip, dims: [1, TOKENS, DIM] },
+    x: { data: x, dims: [1, tokens, DIM] },
+    skip: { data: skip, dims: [1, tokens, DIM] },
     past_key: { data: keys, dims: [1, 1, PAST, HEAD_DIM] },
     past_value: { data: values, dims: [1, 1, PAST, HEAD_DIM] },
-    seqlens_k: { data: Int32Array.of(TOTAL - 1), dims: [1] },
-    total_sequence_length: { data: Int32Array.of(TOTAL), dims: [] },
+    seqlens_k: { data: Int32Array.of(total - 1), dims: [1] },
+    total_sequence_length: { data: Int32Array.of(total), dims: [] },
   };
-  return { bytes: modelOf({ precision, bits, gamma, bias, qkv, output, cos, sin }), feeds, expected };
+  const inputs = inputsOf(tokens);
+  const outputs: Slot[] = [{ name: "y", type: "float32", dims: [1, tokens, DIM] }];
+  const bytes = modelOf({ inputs, outputs, precision, bits, gamma, bias, qkv, output, cos, sin });
+  return { bytes, feeds, inputs, outputs, expected };
 }
 
 /** Numbers in (-1, 1), the same everywhere. */
@@ -126,7 +134,7 @@ function product(input: Float32Array, { rows, levels, scales }: Matrix, bits: We
   return result;
 }
 
-/** Causal attention of TOKENS packed rows over PAST keys and values and their own; one key head for all query heads. */
+/** Causal attention of packed rows over PAST keys and values and their own; one key head for all query heads. */
 function attention(
   packed: Float32Array,
   pastKeys: Float32Array,
@@ -134,6 +142,7 @@ function attention(
   cos: Float32Array,
   sin: Float32Array,
 ): Float32Array {
+  const tokens = packed.length / QKV;
   const turned = (t: number, head: number) => {
     const half = HEAD_DIM / 2;
     const own = packed.subarray(t * QKV + head * HEAD_DIM, t * QKV + (head + 1) * HEAD_DIM);
@@ -144,13 +153,13 @@ function attention(
     });
   };
   const rowsOf = (past: Float32Array, own: (t: number) => Float32Array) =>
-    Array.from({ length: TOTAL }, (_, n) =>
+    Array.from({ length: PAST + tokens }, (_, n) =>
       n < PAST ? past.subarray(n * HEAD_DIM, (n + 1) * HEAD_DIM) : own(n - PAST),
     );
   const keys = rowsOf(pastKeys, (t) => turned(t, HEADS));
   const values = rowsOf(pastValues, (t) => packed.subarray(t * QKV + (HEADS + 1) * HEAD_DIM, (t + 1) * QKV));
-  const result = new Float32Array(TOKENS * DIM);
-  for (let t = 0; t < TOKENS; t += 1) {
+  const result = new Float32Array(tokens * DIM);
+  for (let t = 0; t < tokens; t += 1) {
     for (let head = 0; head < HEADS; head += 1) {
       const query = turned(t, head);
       const weights = keys
@@ -169,6 +178,8 @@ function attention(
 }
 
 interface Parts {
+  readonly inputs: readonly Slot[];
+  readonly outputs: readonly Slot[];
   readonly precision: Precision;
   readonly bits: WeightBits;
   readonly gamma: Float32Array;
@@ -179,7 +190,7 @@ interface Parts {
   readonly sin: Float32Array;
 }
 
-function modelOf({ precision, bits, gamma, bias, qkv, output, cos, sin }: Parts): Uint8Array {
+function modelOf({ inputs, outputs, precision, bits, gamma, bias, qkv, output, cos, sin }: Parts): Uint8Array {
   const isHalf = precision === "float16";
   const graph = new Message();
   /** Inputs arrive in float32. */
@@ -213,15 +224,15 @@ function modelOf({ precision, bits, gamma, bias, qkv, output, cos, sin }: Parts)
     graph.message(5, constant(name, dims, isHalf ? HALF : FLOAT, bytesOf(isHalf ? halves(values) : values)));
   numbersOf("gamma", [DIM], gamma);
   numbersOf("bias", [QKV], bias);
-  numbersOf("cos", [TOTAL, HEAD_DIM / 2], cos);
-  numbersOf("sin", [TOTAL, HEAD_DIM / 2], sin);
+  numbersOf("cos", [(2 * cos.length) / HEAD_DIM, HEAD_DIM / 2], cos);
+  numbersOf("sin", [(2 * sin.length) / HEAD_DIM, HEAD_DIM / 2], sin);
   for (const [name, { rows, levels, scales }] of Object.entries({ qkv, output })) {
     const shape = [rows, DIM / BLOCK, (BLOCK * bits) / 8];
     graph.message(5, constant(`${name}.q`, shape, 2, bits === 8 ? levels : nibbles(levels)));
     numbersOf(`${name}.s`, [scales.length], scales);
   }
-  for (const slot of PROBE_INPUTS) graph.message(11, typedValue(slot));
-  for (const slot of PROBE_OUTPUTS) graph.message(12, typedValue(slot));
+  for (const slot of inputs) graph.message(11, typedValue(slot));
+  for (const slot of outputs) graph.message(12, typedValue(slot));
   return new Message()
     .integer(1, 9)
     .message(7, graph)
