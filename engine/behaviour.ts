@@ -149,9 +149,9 @@ export class Behaviour {
       await mkdir(dirname(this.#file), { recursive: true });
       await writeFile(unfinished, text);
       await rename(unfinished, this.#file);
-      // More may have been counted while it was written.
-      this.#kept = together(this.#kept, own, all);
-      this.#saved = all;
+      // More may have been counted while it was written. The shift goes on from this window's own.
+      this.#kept = { ...together(this.#kept, own, all), gate: this.#kept.gate };
+      this.#saved = { ...all, gate: own.gate };
       return [];
     } catch (error) {
       await rm(unfinished, { force: true }).catch(() => {});

@@ -68,15 +68,16 @@ describe("what was counted and learned", () => {
     other.keepShift(READER, { bias: 0.05, weights: { meanLogProb: -0.1 }, answers: 5 });
     await one.save();
     await other.save();
+    other.keepShift(READER, { bias: 0.06, weights: { meanLogProb: -0.1 }, answers: 6 });
     await other.save();
     const both = (await openBehaviour(dir)).behaviour;
     expect(both.counts.map(({ counts }) => counts)).toEqual([
       { ...NO_COUNTS, shown: 3, accepted: 2, rejected: 1, characters: 12 },
     ]);
     const { bias, weights, answers } = both.shiftFor(READER);
-    expect(bias).toBeCloseTo(0.2);
+    expect(bias).toBeCloseTo(0.21);
     expect(weights).toEqual({ meanLogProb: expect.closeTo(-0.1), lines: expect.closeTo(0.5) });
-    expect(answers).toBe(6);
+    expect(answers).toBe(7);
 
     await one.forget();
     other.count("typed", "python", 0, "2026-11-21");
