@@ -78,6 +78,31 @@ export async function readGhostText(page: Page): Promise<string> {
   return text;
 }
 
+/** Begins to note, frame by frame, what the line that holds `text` looks like, ghost text included. */
+export async function watchLine(page: Page, text: string): Promise<void> {
+  await page.evaluate(`(() => {
+    const seen = (globalThis.seenLines = []);
+    const plain = (line) => line.textContent.replaceAll("\u00a0", " ");
+    const look = () => {
+      const line = [...document.querySelectorAll(".editor-instance .view-line")].map(plain).find((each) => each.includes(${JSON.stringify(text)}));
+      if (seen.at(-1) !== line) seen.push(line);
+      requestAnimationFrame(look);
+    };
+    look();
+  })()`);
+}
+
+/** What `watchLine` saw, each change once. */
+export function seenLines(page: Page): Promise<readonly (string | null)[]> {
+  return page.evaluate("globalThis.seenLines");
+}
+
+/** The word that the editor's list would put in; empty where there is no list. */
+export async function selectedItem(page: Page): Promise<string> {
+  const names = await page.locator(".suggest-widget .monaco-list-row.focused .label-name").allInnerTexts();
+  return names.join("").trim();
+}
+
 /** Puts the caret at the end of the open file. */
 export async function goToEnd(page: Page): Promise<void> {
   await page.locator(".editor-instance .monaco-editor .view-lines").first().click();

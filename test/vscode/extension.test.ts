@@ -3,11 +3,34 @@ import { ok, strictEqual } from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { commands, extensions, Position, Selection, type TextEditor, Uri, window, workspace } from "vscode";
+import {
+  commands,
+  ExtensionKind,
+  env,
+  extensions,
+  Position,
+  Selection,
+  type TextEditor,
+  UIKind,
+  Uri,
+  window,
+  workspace,
+} from "vscode";
 import type { PrecisApi } from "../../extension/extension.ts";
 import { setMode } from "../../extension/settings.ts";
 
-const COMMANDS = ["reindex", "toggle", "openPanel", "explain", "forgetStatistics", "showLog", "restart", "menu"];
+const COMMANDS = [
+  "reindex",
+  "index",
+  "cancelIndexing",
+  "toggle",
+  "openPanel",
+  "explain",
+  "forgetStatistics",
+  "showLog",
+  "restart",
+  "menu",
+];
 /** Typed nowhere in returns.py: defined in desk.py and used in the other modules. */
 const FOREIGN = "record_scan";
 
@@ -86,6 +109,25 @@ describe("Precis in the extension host", () => {
     ok(pack?.modes.includes("compressed"), JSON.stringify(pack));
     ok(index.files >= 10 && index.chunks > index.files && index.nodes > index.chunks, JSON.stringify(index));
     ok(index.dbBytes > 0);
+  });
+
+  it("runs beside the code, where a remote workspace's addresses are files", () => {
+    const extension = extensions.getExtension("precis.precis");
+    strictEqual(extension?.extensionKind, ExtensionKind.Workspace);
+    // A browser's editor is remote by its nature.
+    if (env.uiKind === UIKind.Web) ok(env.remoteName !== undefined);
+    const [folder, ...others] = precis.status().index.folders;
+    strictEqual(others.length, 0);
+    strictEqual(workspace.workspaceFolders?.[0]?.uri.scheme, "file");
+    strictEqual(folder?.root, root());
+    ok(folder.indexedAt !== null && folder.error === null && !folder.readOnly, JSON.stringify(folder));
+  });
+
+  it("indexes on command what changed", async () => {
+    await commands.executeCommand("precis.index");
+    const { state, paused } = precis.status();
+    strictEqual(state, "ready");
+    strictEqual(paused, null);
   });
 
   it("registers its commands", async () => {
