@@ -137,13 +137,21 @@ export class IndexingSession {
     const located = this.#session.folders.locate(document.uri);
     located?.workspace.touched(located.path);
     this.#later(document.uri, BUFFER_PAUSE_MS, () =>
-      this.#between(() => this.#session.folders.update(document.uri, document.getText())),
+      this.#between(async () => {
+        await this.#session.folders.update(document.uri, document.getText());
+        this.#session.show();
+      }),
     );
   }
 
   /** A document was closed: what it held unsaved is gone, and the disk's text counts again. */
   documentClosed(uri: string): void {
-    this.#later(uri, 0, () => this.#between(() => this.#session.folders.refresh([uri])));
+    this.#later(uri, 0, () =>
+      this.#between(async () => {
+        await this.#session.folders.refresh([uri]);
+        this.#session.show();
+      }),
+    );
   }
 
   async #takeChanges(): Promise<void> {
