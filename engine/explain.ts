@@ -140,7 +140,7 @@ function placeOf({ node }: Candidate): string {
 function facts({ completion }: LastRequest): string {
   const rows = Object.entries(completion.trace.facts)
     .filter(([name]) => !TOLD_ELSEWHERE.has(name))
-    .map(([name, value]) => `- ${name}: ${typeof value === "number" ? value : escaped(value)}`);
+    .map(([name, value]) => `- ${name}: ${typeof value === "number" ? Number(value.toFixed(3)) : escaped(value)}`);
   return rows.length === 0 ? "" : `## Noted on the way\n\n${rows.join("\n")}`;
 }
 
