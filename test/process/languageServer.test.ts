@@ -51,7 +51,7 @@ describe("the engine as a language server", () => {
       await client.status((status) => status.mode === mode);
       const items = await client.complete(uri, lines.length - 1, lines.at(-1)?.length ?? 0);
       const shown = await client.status((status) => status.last?.mode === mode);
-      expect(items.length === 1 || shown.last?.reason !== undefined, `${mode}: an item or a reason`).toBe(true);
+      expect(items.length > 0 || shown.last?.reason !== undefined, `${mode}: an item or a reason`).toBe(true);
       const account = await client.explain();
       expect(account).toContain(`mode **${mode}**`);
       if (mode === "full") expect(account).toMatch(/\[shop\/(orders|returns)\.py:\d+–\d+\]\(\S+\) \| chunk/);
