@@ -22,7 +22,7 @@ export interface KvStart {
   };
 }
 
-/** Milliseconds, medians. */
+/** Milliseconds of CPU time, medians. */
 export interface KvTimes {
   readonly name: string;
   /** Of all positions, in slices. */
