@@ -1,0 +1,64 @@
+"""Tables of runs that are there, and what is said of those that are not."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import tables
+from failures import CorpusError
+
+
+def write_run(work: Path, name: str, right: dict[str, int], nll: float) -> None:
+    """A run of twenty samples; `right` of them come out in each mode."""
+    (work / name).mkdir()
+    rows = [
+        {"task_id": f"r/{i}", "mode": mode, "target": f"value = {i}", "nll": nll, "tokens": 4}
+        | {"prediction": f"value = {i}" if i < count else "pass"}
+        for mode, count in right.items()
+        for i in range(20)
+    ]
+    (work / name / "rows.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
+    matrix = [[0.0, 0.5], [0.5, 0.0]]
+    side = {"mean": 0.5, "matrix": matrix}
+    (work / name / "collapse.json").write_text(json.dumps({"n": 2, "encoder": side, "projector": side}))
+
+
+@pytest.fixture()
+def work(tmp_path: Path) -> Path:
+    write_run(tmp_path, "all", {"none": 2, "full": 15, "compressed": 14}, 6.0)
+    write_run(tmp_path, "only-ce", {"compressed": 1}, 4.0)
+    write_run(tmp_path, "text-3", {"compressed": 10}, 4.0)
+    return tmp_path
+
+
+def test_tables_and_verdicts(work: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["tables.py", "--work", str(work)])
+    tables.main()
+    lines = capsys.readouterr().out.splitlines()
+
+    def line(start: str) -> str:
+        return next(text for text in lines if text.startswith(f"| {start}"))
+
+    assert "| 20 | 10.00 [" in line("no context") and "45.97 / 66.57" in line("no context")
+    assert "not run" in line("pseudo-tokens, only REINFORCE")
+    assert line("pseudo-tokens beat no context").endswith("| confirmed |")
+    assert line("CE alone has the lower loss").endswith("| confirmed |")
+    assert line("full text beats pseudo-tokens").endswith("| too small a run to say |")
+    assert "not run" in line("3 layers beat 2")
+    assert "| 2 | 0.500 | 0.500 |" in line("text-3")
+
+
+def test_figures_are_drawn(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib", reason="an extra of its own")
+    monkeypatch.setattr(sys, "argv", ["tables.py", "--work", str(work), "--plots", str(work / "plots")])
+    tables.main()
+    for name in ("llavacode-tables.svg", "llavacode-figure-2.svg"):
+        assert (work / "plots" / name).read_text().rstrip().endswith("</svg>")
+
+
+def test_nothing_to_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["tables.py", "--work", str(tmp_path)])
+    with pytest.raises(CorpusError, match=r"Run runs/llavacode\.sh first"):
+        tables.main()
