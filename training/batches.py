@@ -17,6 +17,8 @@ class Batch:
     """int64 [B, T + 1]."""
     weights: Tensor
     """float32 [B, T]: weight of predicting ids[:, 1:]."""
+    rows: tuple[int, ...] = ()
+    """Samples by number, to name a batch by."""
 
 
 class SampleSet:
@@ -37,7 +39,7 @@ class SampleSet:
             start, n = self.offsets[row], min(int(self.lengths[row]), length + 1)
             ids[i, :n] = self.tokens[start : start + n]
             weights[i, : n - 1] = self.class_weights[self.classes[start + 1 : start + n]]
-        return Batch(torch.from_numpy(ids), torch.from_numpy(weights))
+        return Batch(torch.from_numpy(ids), torch.from_numpy(weights), tuple(int(r) for r in rows))
 
     def bucket_lengths(self, buckets: int) -> list[int]:
         """Padded lengths, multiples of 32, at even quantiles of the samples' lengths."""
@@ -63,4 +65,4 @@ class SampleSet:
                 rows, length, micro = plan[k]
                 parts = [self.batch(rows[i : i + micro], length) for i in range(0, len(rows), micro)]
                 total = sum(float(p.weights.sum()) for p in parts)
-                yield [Batch(p.ids, p.weights / total) for p in parts]
+                yield [Batch(p.ids, p.weights / total, p.rows) for p in parts]

@@ -1,6 +1,7 @@
 """Failures a person can act on: each stage prints one line and exits with 1, never a stack trace."""
 
 import errno
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -45,6 +46,14 @@ def write_whole(path: Path, content: dict[str, Any]) -> None:
         kept = f"{path} still holds the last good checkpoint" if path.exists() else "there is no earlier checkpoint"
         raise DiskFullError(f"could not write {path}: {cause or error}; {kept}. Free some room and start again.") from error
     unfinished.replace(path)
+
+
+def check_finite(loss: float, step: int, batch: str, checkpoint: Path) -> None:
+    """Raises NonFiniteLossError for NaN and infinity; called before the weights are changed."""
+    if math.isfinite(loss):
+        return
+    kept = f"{checkpoint} holds the last good state" if checkpoint.exists() else "nothing was saved yet"
+    raise NonFiniteLossError(f"the loss is {loss} at step {step}; batch: {batch}. Stopped; {kept}. Lower the learning rates.")
 
 
 def run_stage(main: Callable[[], None]) -> None:

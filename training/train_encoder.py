@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from checkpoints import load_reader, new_encoder, new_projector, save
+from failures import check_finite, run_stage
 from losses import info_nce
 from models.encoder import Encoder
 from models.projector import Projector
@@ -125,6 +126,7 @@ def main() -> None:
         for o, rate in zip(opts, base, strict=True):
             o.param_groups[0]["lr"] = rate * min(1.0, (step + 1) / 20, (1.0 - progress) / 0.6 + 0.01)
         loss = replicas.backward([micro_batch(by_repo, 1 / parts) for _ in range(parts)])
+        check_finite(loss, step, "drawn with seed 0", args.run / "encoder.pt")
         nn.utils.clip_grad_norm_(stage.parameters(), 1.0)
         for o in opts:
             o.step()
@@ -150,4 +152,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from checkpoints import load_encoder, new_fuser, save
+from failures import check_finite, run_stage
 from losses import info_nce
 from models.fuser import Fuser
 from nodes import Ragged
@@ -129,6 +130,7 @@ def main() -> None:
         for o, rate in zip(opts, base, strict=True):
             o.param_groups[0]["lr"] = rate * min(1.0, (step + 1) / 50, (1.0 - progress) / 0.6 + 0.01)
         loss, _ = loss_of(train, step, args.batch)
+        check_finite(float(loss.detach()), step, "drawn with seed 0", args.run / "fuser.pt")
         loss.backward()
         nn.utils.clip_grad_norm_(fuser.parameters(), 1.0)
         for o in opts:
@@ -146,4 +148,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -2,6 +2,8 @@
 
     python train_joint.py --run DIR --nodes DIR --minutes 20
 
+HEF's own regimes are `--regime end-to-end` or `separate` (the fuser stays as it was pre-trained) with `--shares 0 0 1`.
+
 The encoder stays frozen (HEF, section 3.3; LlavaCode, section 3.2): its vectors are computed once. Compressed samples put the
 rows of eight nodes before the prompt; six or seven are chunks, the rest files fused from their chunks.
 """
@@ -23,6 +25,7 @@ from torch import Tensor, nn
 
 import checkpoints
 from batches import Batch, SampleSet
+from failures import CheckpointError, check_finite, run_stage, write_whole
 from losses import weighted_cross_entropy
 from models.fuser import Fuser
 from models.projector import Projector
@@ -124,8 +127,8 @@ Micro = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None, Tenso
 def mixture(
     sets: dict[str, SampleSet], source: NodeSource, rows: dict[str, NDArray[np.int64]], shares: dict[str, float],
     length: dict[str, int], batch_tokens: int, count: int, seed: int,
-) -> Iterator[list[Micro]]:  # fmt: skip
-    """Batches whose micro-batches each hold one mode; the weights of a batch sum to 1."""
+) -> Iterator[tuple[str, list[Micro]]]:  # fmt: skip
+    """(samples, micro-batches) of batches whose micro-batches each hold one mode; the weights of a batch sum to 1."""
     rng = np.random.default_rng(seed)
     size = {"none": 3, "full": 2, "compressed": 3}
     modes = list(shares)
@@ -144,7 +147,8 @@ def mixture(
             parts.append((sets[mode].batch(picked, length[mode]), nodes))
             tokens += size[mode] * length[mode]
         total = sum(float(p.weights.sum()) for p, _ in parts)
-        yield [(p.ids, p.weights / total, *(nodes or (None, None, None, None))) for p, nodes in parts]
+        named = "; ".join(f"{'none or full' if nodes is None else 'compressed'} {list(p.rows)}" for p, nodes in parts)
+        yield named, [(p.ids, p.weights / total, *(nodes or (None, None, None, None))) for p, nodes in parts]
 
 
 @torch.no_grad()
@@ -169,6 +173,21 @@ def middle_losses(
     return found
 
 
+def resumed(file: Path, stage: Stage, opts: list[torch.optim.Optimizer]) -> tuple[int, float, int, float]:
+    """(steps, seconds, tokens, loss) of an interrupted run, whose state is put back; zeros where there is none."""
+    if not file.is_file():
+        return 0, 0.0, 0, 0.0
+    state = checkpoints.load(file)
+    try:
+        stage.load_state_dict(state["stage"])
+    except RuntimeError as error:
+        raise CheckpointError(f"{file} is of other models than this run's ({str(error).splitlines()[0]}) Remove it.") from error
+    for optimizer, kept in zip(opts, state["optimizers"], strict=True):
+        optimizer.load_state_dict(kept)
+    print(f"resumed at step {state['step']}", flush=True)
+    return state["step"], state["seconds"], state["tokens"], state["loss"]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True)
@@ -184,13 +203,20 @@ def main() -> None:
     parser.add_argument("--batch-tokens", type=int, default=10_240)
     parser.add_argument("--middle-weight", type=float, default=4.0)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--regime", choices=["end-to-end", "separate"], default="end-to-end", help="separate: the fuser is frozen"
+    )
+    parser.add_argument("--shares", type=float, nargs=3, default=[0.2, 0.4, 0.4], help="of the tokens: none, full, compressed")
+    parser.add_argument("--save-minutes", type=float, default=3.0)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-compile", action="store_true")
     args = parser.parse_args()
 
-    torch.manual_seed(0)
+    torch.manual_seed(args.seed)
     reader, reader_facts = checkpoints.load_reader(args.run, "reader")
     fuser, fuser_facts = checkpoints.load_fuser(args.run)
     projector, projector_facts = checkpoints.load_projector(args.run)
+    fuser.requires_grad_(args.regime == "end-to-end")
     stage = Stage(reader, fuser, projector)
     weights = (0.0, 1.0, args.middle_weight)
     none, full = (SampleSet(args.nodes / mode, weights) for mode in ("none", "full"))
@@ -203,7 +229,7 @@ def main() -> None:
     anywhere = np.concatenate((with_nodes, others))
     rows = {"none": anywhere, "full": anywhere, "compressed": with_nodes}
     length = {"none": 576, "full": 992, "compressed": 576}
-    shares = {"none": 0.2, "full": 0.4, "compressed": 0.4}
+    shares = {mode: share for mode, share in zip(rows, args.shares, strict=True) if share > 0}
 
     loss_of = mixture_loss if args.no_compile else torch.compile(mixture_loss, dynamic=False)
     torch._dynamo.config.cache_size_limit = 64
@@ -213,8 +239,11 @@ def main() -> None:
     before = middle_losses(stage, sets, source, valid, args.node_count)
     print(f"before: {before}", flush=True)
     shapes: set[tuple[Any, ...]] = set()
-    began, step, tokens, running = time.time(), 0, 0, 0.0
-    for batch in mixture(sets, source, rows, shares, length, args.batch_tokens, args.node_count, seed=0):
+    (args.run / "joint").mkdir(exist_ok=True)
+    unfinished = args.run / "joint" / "unfinished.pt"
+    step, seconds, tokens, running = resumed(unfinished, stage, opts)
+    began, saved = time.time() - seconds, time.time()
+    for named, batch in mixture(sets, source, rows, shares, length, args.batch_tokens, args.node_count, args.seed + step):
         progress = max((time.time() - began) / (args.minutes * 60), step / args.max_steps)
         if progress >= 1.0:
             break
@@ -226,6 +255,7 @@ def main() -> None:
                 replicas.warm_up(micro)
                 shapes.add(shape)
         loss = replicas.backward([tuple(m) for m in batch])
+        check_finite(loss, step, named, unfinished)
         nn.utils.clip_grad_norm_(stage.parameters(), 1.0)
         for o in opts:
             o.step()
@@ -235,19 +265,32 @@ def main() -> None:
         running = loss if step == 1 else 0.95 * running + 0.05 * loss
         if step % 10 == 0:
             minutes = (time.time() - began) / 60
-            print(f"step {step} loss {running:.3f} tokens {tokens / 1e6:.2f}M {minutes:.1f} min", flush=True)
+            left = max(0.0, min(args.minutes - minutes, (args.max_steps - step) * minutes / step))
+            speed = f"{tokens / 1e6:.2f}M tokens, {tokens / (time.time() - began):.0f} a second"
+            print(f"step {step} loss {running:.3f}, {speed}, {minutes:.1f} min, {left:.1f} left", flush=True)
+        if time.time() - saved > 60 * args.save_minutes:
+            saved = time.time()
+            state = {"stage": stage.state_dict(), "optimizers": [o.state_dict() for o in opts], "step": step}
+            write_whole(unfinished, state | {"seconds": saved - began, "tokens": tokens, "loss": running})
 
     after = middle_losses(stage, sets, source, valid, args.node_count)
     print(f"after: {after}", flush=True)
-    (args.run / "joint").mkdir(exist_ok=True)
-    facts = {"steps": step, "joint tokens": tokens, "middle loss before": before, "middle loss after": after}
+    facts = {
+        "regime": args.regime,
+        "shares": shares,
+        "steps": step,
+        "joint tokens": tokens,
+        "middle loss before": before,
+        "middle loss after": after,
+    }
     (args.run / "joint" / "facts.json").write_text(json.dumps(facts))
     seen = {"tokens": reader_facts["tokens"] + tokens, "steps": reader_facts["step"]}
     state = {"config": asdict(reader.config), "model": reader.state_dict(), "facts": seen | {"joint stage": facts}}
     torch.save(state, args.run / "joint" / "reader.pt")
     checkpoints.save(args.run / "joint" / "fuser.pt", fuser, fuser_facts | {"then": "joint stage"})
     checkpoints.save(args.run / "joint" / "projector.pt", projector, projector_facts | {"then": "joint stage"})
+    unfinished.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

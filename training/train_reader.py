@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from batches import SampleSet
+from failures import check_finite, run_stage, write_whole
 from losses import weighted_cross_entropy
 from models.reader import Reader, ReaderConfig
 from parallel import Replicas
@@ -68,8 +69,7 @@ def validation_loss(model: Reader, samples: SampleSet) -> float:
 
 def save(path: Path, content: dict[str, object]) -> None:
     """Write whole or not at all."""
-    torch.save(content, path.with_suffix(".tmp"))
-    path.with_suffix(".tmp").replace(path)
+    write_whole(path, content)
 
 
 def main() -> None:
@@ -149,6 +149,7 @@ def main() -> None:
                 shapes.add(shape)
             synthetic = [(b.ids, b.weights * args.copies_share) for b in next(copies, [])]
             value = replicas.backward([(b.ids, b.weights) for b in batch] + synthetic)
+            check_finite(value, step, f"samples {', '.join(str(r) for b in batch for r in b.rows)}", checkpoint)
             norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for o in opts:
                 o.step()
@@ -179,4 +180,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)
