@@ -136,10 +136,11 @@ describe("Precis in VS Code", () => {
   it("opens a notebook it read at the cell", async () => {
     const { page } = editor;
     writeNotebook(path("scans.ipynb"));
+    await runCommand(page, "Precis: Index Now");
+    await page.locator(".notification-toast", { hasText: "Precis: indexed" }).waitFor({ timeout: 60_000 });
     const link = webview(page)
       .locator("#text")
       .getByRole("link", { name: /scans\.ipynb:\d+–\d+$/ });
-    // Not before the notebook is indexed.
     await explained(async () => (await link.count()) > 0);
     await link.first().click();
     const cell = page.locator(".notebook-editor .cell-list-container .monaco-list-row.focused");
