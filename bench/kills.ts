@@ -3,10 +3,10 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
-import type { Settings } from "../engine/config.ts";
+import { parseSettings, type Settings } from "../engine/config.ts";
 import { type Engine, fingerprintOf } from "../engine/engine.ts";
 import { storeDirOf } from "../engine/installation.ts";
 import { pseudoLengthOf } from "../engine/pack/pack.ts";
@@ -22,7 +22,7 @@ export interface KillOptions {
   /** For the stores. */
   readonly dir: string;
   readonly kills: number;
-  /** The settings' disk budget is one the tree does not fit in: numbers are coarsened and files dropped meanwhile. */
+  /** The settings' disk budget is one the tree does not fit in: what is killed coarsens numbers and drops files. */
   readonly isTight: boolean;
 }
 
@@ -40,9 +40,14 @@ export async function killAgainAndAgain(engine: Engine, options: KillOptions): P
   const windowMs = Math.max(LEAST_WINDOW_MS, 1.5 * startMs);
   const faults: string[] = [];
   const holding: number[] = [];
+  const dropped: number[] = [];
   /** Kills by the step the store was left at. */
   const steps = STEPS.map(() => 0);
+  const whole = join(dir, "whole");
+  if (options.isTight) await build(engine, { ...options, settings: parseSettings({}).settings }, whole);
   for (let kill = 0; kill < kills; kill += 1) {
+    // Each time anew the store is far too large, so that the process coarsens and drops.
+    if (options.isTight) cpSync(whole, storeDirOf(stores, root), { recursive: true });
     for (let n = 0; n < 12; n += 1) edit(root, random);
     const child = spawn(process.execPath, indexCommand(options, stores, "--watch"), { stdio: "ignore" });
     const exited = once(child, "exit");
@@ -56,6 +61,7 @@ export async function killAgainAndAgain(engine: Engine, options: KillOptions): P
     const seen = look(engine, storeDirOf(stores, root));
     faults.push(...seen.faults.map((fault) => `after kill ${kill + 1}: ${fault}`));
     holding.push(seen.files);
+    dropped.push(seen.droppedFiles);
     steps[seen.step] = (steps[seen.step] ?? 0) + 1;
   }
   const finished = await build(engine, options, storeDirOf(stores, root));
@@ -68,6 +74,7 @@ export async function killAgainAndAgain(engine: Engine, options: KillOptions): P
         [`MiB used of ${maxMiB}, after finishing`, finished.usedMiB],
         [`MiB used of ${maxMiB}, clean build`, clean.usedMiB],
         [`kills at steps ${STEPS.map((_, step) => step).join(", ")} of the numbers`, steps.join(", ")],
+        ["files dropped when killed, least to most", `${Math.min(...dropped)} to ${Math.max(...dropped)}`],
         ["files dropped, after finishing", finished.droppedFiles],
         ["files dropped, clean build", clean.droppedFiles],
       ]
@@ -125,10 +132,10 @@ function edit(root: string, random: () => number): void {
 function look(engine: Engine, dir: string) {
   const { store, problems } = openStore({ dir, ...shapesOf(engine) });
   const { faults } = store.check();
-  const { files } = store.stats();
+  const { files, droppedFiles } = store.stats();
   const { step } = store.room;
   store.close();
-  return { files, step, faults: [...problems.map(({ code, detail }) => `${code} ${detail}`), ...faults] };
+  return { files, droppedFiles, step, faults: [...problems.map(({ code, detail }) => `${code} ${detail}`), ...faults] };
 }
 
 async function build(engine: Engine, { root, settings }: KillOptions, storeDir: string) {

@@ -11,6 +11,7 @@ import { type Engine, fingerprintOf, startEngine } from "../engine/engine.ts";
 import { EngineError } from "../engine/errors.ts";
 import { type Installation, storeDirOf } from "../engine/installation.ts";
 import { pseudoLengthOf } from "../engine/pack/pack.ts";
+import { RecentFiles } from "../engine/retrieval/recentFiles.ts";
 import { createRetrieve, loadRetrievers } from "../engine/retrieval/retrieve.ts";
 import { openStore, type Store } from "../engine/store/store.ts";
 import type { Bench } from "./bench.ts";
@@ -35,6 +36,8 @@ const RECALL_AT = 32;
 /** Comparing every vector of a large store takes a second a query. */
 const RECALL_QUERIES = { small: 50, large: 8, largeFrom: 300_000 };
 const COLD_READS = 12;
+/** Files that count as opened just now. */
+const RECENT_FILES = 8;
 const QUERY_LINES = 20;
 
 export const retrievalBench: Bench = {
@@ -168,12 +171,16 @@ async function measure(size: number, dir: string, { engine, names, real, prompts
   await store.warm();
   const loadMs = performance.now() - loading;
   const limit = engine.pack.manifest.prompt.budget.pseudoTokens;
+  const recentFiles = new RecentFiles();
+  for (const path of [...store.files().keys()].slice(0, RECENT_FILES)) recentFiles.touch(path);
+  const deps = { store, models: engine.models, recentFiles };
   const times = new Map<string, number[]>();
   for (const name of names) {
-    const retrieve = createRetrieve(store, (await loadRetrievers([name], { store, models: engine.models })).retrievers);
+    const { retrievers } = await loadRetrievers([name], deps);
+    const retrieve = createRetrieve(store, retrievers);
     times.set(name, await timed(prompts, (prompt) => retrieve(prompt, { limit, levels: LEVELS })));
   }
-  const { retrievers } = await loadRetrievers(names, { store, models: engine.models });
+  const { retrievers } = await loadRetrievers(names, deps);
   const merged = createRetrieve(store, retrievers);
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();
@@ -271,6 +278,7 @@ function plotOf(measured: readonly Measured[]): object {
   const values = measured.flatMap(({ size, times }) =>
     [...times].map(([retriever, list]) => ({ size, retriever, ms: quantile(list, 0.95) })),
   );
+  const sizes = measured.map(({ size }) => size);
   return {
     title: "Retrieval, 95th percentile",
     width: 480,
@@ -278,9 +286,15 @@ function plotOf(measured: readonly Measured[]): object {
     data: { values },
     mark: { type: "line", point: true },
     encoding: {
-      x: { field: "size", type: "quantitative", scale: { type: "log" }, title: "chunks", axis: { format: "~s" } },
+      x: {
+        field: "size",
+        type: "quantitative",
+        scale: { type: "log" },
+        title: "chunks",
+        axis: { format: "~s", values: sizes },
+      },
       y: { field: "ms", type: "quantitative", scale: { type: "log" }, title: "p95, milliseconds" },
-      color: { field: "retriever", type: "nominal", title: "retriever" },
+      color: { field: "retriever", type: "nominal", title: "retriever", sort: { field: "ms", order: "descending" } },
     },
   };
 }
