@@ -46,6 +46,8 @@ class Rules:
     windows: bool = False
     keep: int = 16
     """Neighbours kept of each sample."""
+    at_random: bool = False
+    """Chunks of other files at random instead of the most similar: HEF's control (table 4)."""
 
 
 @dataclass
@@ -143,7 +145,11 @@ def draw(source: Source, rng: np.random.Generator, rules: Rules, one_line: bool,
         return None
     prefix = "".join(row + "\n" for row in lines[:start])
     suffix = "\n" + "\n".join(lines[start + count :])
-    found = source.index(count, rules.windows).search(identifiers(window(prefix, suffix)), path, rules.keep)
+    index = source.index(count, rules.windows)
+    found = index.search(identifiers(window(prefix, suffix)), path, rules.keep)
+    if rules.at_random:
+        others = [chunk for chunk in index.chunks if chunk.path != path]
+        found = [(0.0, others[i]) for i in rng.permutation(len(others))[: rules.keep]]
     if len(found) < rules.min_neighbours:
         return None
     contexts = [context_of(source, chunk, overlap) for overlap, chunk in found]
@@ -160,13 +166,14 @@ def main() -> None:
     add("--held-out", type=float, default=0.1, help="share of the repositories for valid")
     add("--max-repos", type=int, default=10**9)
     add("--windows", action="store_true", help="the paper's windows instead of the engine's chunks")
+    add("--random", action="store_true", help="contexts at random, HEF's control")
     add("--min-files", type=int, default=Rules.min_files)
     add("--min-imports", type=int, default=Rules.min_imports)
     add("--min-neighbours", type=int, default=Rules.min_neighbours)
     add("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    rules = Rules(args.min_files, args.min_imports, args.min_neighbours, args.windows)
+    rules = Rules(args.min_files, args.min_imports, args.min_neighbours, args.windows, at_random=args.random)
     found = [s for _, s in zip(range(args.max_repos), sources(args.chunks, rules), strict=False)]
     if len(found) < 2:
         raise CorpusError(

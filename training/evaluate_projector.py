@@ -81,6 +81,7 @@ def main() -> None:
     add("--samples", type=Path, required=True)
     add("--out", type=Path, required=True)
     add("--modes", nargs="+", choices=["none", "full", "compressed"], default=["none", "full", "compressed"])
+    add("--contexts", type=int, help="contexts a sample; default: as in training")
     add("--limit", type=int)
     add("--batch", type=int, default=16)
     add("--collapse", type=Path, help="distances of 100 contexts as JSON")
@@ -94,7 +95,7 @@ def main() -> None:
     reader = load_reader(args.reader, torch.bfloat16 if ranks.device.type == "cuda" else torch.float32)
     reader.order = facts.get("order", reader.order)
     reader.model.to(ranks.device)
-    count, modality = int(facts.get("contexts", 10)), facts.get("modality", "text")
+    count, modality = args.contexts or int(facts.get("contexts", 10)), facts.get("modality", "text")
     encoder = load_encoder(args.encoder) if args.encoder is not None else None
     if encoder is not None:
         encoder.model.to(ranks.device)

@@ -1,4 +1,4 @@
-"""What runs/llavacode.sh trained -> LlavaCode's tables 1 and 2 and its figure 2 beside the paper's numbers.
+"""What runs/llavacode.sh and runs/hef.sh made -> tables and figures of both papers beside the papers' numbers.
 
     python tables.py --work DIR [--codebleu] [--plots DIR]
 
@@ -29,6 +29,7 @@ class Line:
 
 TABLE_1 = [
     Line("no context", "all", "none", "45.97 / 66.57"),
+    Line("pseudo-tokens of the projector all began with", "start", "compressed"),
     Line("pseudo-tokens, CE + REINFORCE + alignment", "all", "compressed", "47.66 / 68.74"),
     Line("full text", "all", "full", "50.87 / 69.43"),
     Line("pseudo-tokens, only CE", "only-ce", "compressed", "38.57 / 63.60"),
@@ -48,8 +49,15 @@ EXTRAS = [
     Line("CE + alignment + entity names", "entities", "compressed"),
     Line("half of the steps pre-training, 3 layers", "pretrained", "compressed"),
 ]
+TABLE_5 = [
+    Line("no context", "harmful", "none", "18.10 CodeBLEU"),
+    Line("full text", "harmful", "full", "14.40 CodeBLEU"),
+    Line("pseudo-tokens", "harmful", "compressed", "16.70 CodeBLEU"),
+]
+"""HEF's, on the samples useful_contexts.py --harmful keeps."""
 CLAIMS = [
     ("pseudo-tokens beat no context (ES)", ("all", "none"), ("all", "compressed"), "ES", 1),
+    ("training with all three terms raises ES", ("start", "compressed"), ("all", "compressed"), "ES", 1),
     ("full text beats pseudo-tokens (ES)", ("all", "compressed"), ("all", "full"), "ES", 1),
     ("all three terms beat CE alone (ES)", ("only-ce", "compressed"), ("all", "compressed"), "ES", 1),
     ("CE alone has the lower loss", ("all", "compressed"), ("only-ce", "compressed"), "nll", -1),
@@ -57,6 +65,7 @@ CLAIMS = [
     ("REINFORCE alone raises the loss", ("all", "none"), ("only-reinforce", "compressed"), "nll", 1),
     ("3 layers beat 2 (ES)", ("text-2", "compressed"), ("text-3", "compressed"), "ES", 1),
     ("text beats syntax trees (ES)", ("ast-3", "compressed"), ("text-3", "compressed"), "ES", 1),
+    ("harmful text costs more than harmful pseudo-tokens (ES)", ("harmful", "full"), ("harmful", "compressed"), "ES", 1),
     ("the KL term hurts (ES)", ("without-kl", "compressed"), ("kl", "compressed"), "ES", -1),
     ("pre-training does not help (ES)", ("text-3", "compressed"), ("pretrained", "compressed"), "ES", 0),
 ]
@@ -112,6 +121,37 @@ def shown_claims(columns: dict[tuple[str, str], Column]) -> str:
 
 def collapses_in(work: Path) -> dict[str, dict[str, Any]]:
     return {file.parent.name: json.loads(file.read_text()) for file in sorted(work.glob("*/collapse.json"))}
+
+
+def budgets_in(columns: dict[tuple[str, str], Column]) -> list[tuple[int, Column]]:
+    """Runs named k-N: N pseudo-tokens before the prompt."""
+    found = [(int(run[2:]), column) for (run, _), column in columns.items() if run.startswith("k-") and run[2:].isdigit()]
+    return sorted(found, key=lambda pair: pair[0])
+
+
+def shown_budgets(columns: dict[tuple[str, str], Column]) -> str:
+    """HEF's figure 3 in numbers."""
+    metrics = [m for m in ("EM", "ES", "CodeBLEU") if m in next(iter(columns.values())).scores]
+    out = [row(["pseudo-tokens", "n", *(f"{m}, %" for m in metrics), "perplexity"]), row(["---"] * (3 + len(metrics)))]
+    for count, column in budgets_in(columns):
+        means = summary(column)
+        out.append(row([str(count), str(means["EM"].n), *(means[m].shown(100) for m in metrics), means["perplexity"].shown()]))
+    return "\n".join(out)
+
+
+def plot_budgets(columns: dict[tuple[str, str], Column], file: Path) -> None:
+    """HEF's figure 3: edit similarity over the number of pseudo-tokens."""
+    import matplotlib.pyplot as plt
+
+    found = [(count, summary(column)["ES"]) for count, column in budgets_in(columns)]
+    figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    means = [100 * i.mean for _, i in found]
+    bars = [[100 * (i.mean - i.low) for _, i in found], [100 * (i.high - i.mean) for _, i in found]]
+    axis.errorbar([count for count, _ in found], means, yerr=bars, marker="o", capsize=3)
+    axis.set(xlabel="pseudo-tokens", ylabel="edit similarity, %", title=f"n = {found[0][1].n}, 95 % bootstrap intervals")
+    axis.grid(alpha=0.3)
+    figure.savefig(file)
+    plt.close(figure)
 
 
 def shown_collapse(found: dict[str, dict[str, Any]]) -> str:
@@ -176,12 +216,16 @@ def main() -> None:
         ("Table 1: regimes", shown_table(TABLE_1, columns)),
         ("Table 2: layers and modality, from nothing", shown_table(TABLE_2, columns)),
         ("Extras", shown_table(EXTRAS, columns)),
+        ("HEF's figure 3: number of pseudo-tokens", shown_budgets(columns)),
+        ("HEF's table 5: contexts that all lower the likelihood", shown_table(TABLE_5, columns)),
         ("Figure 2: mean pairwise cosine distance", shown_collapse(collapse)),
         ("Claims", shown_claims(columns)),
     ):
         print(f"\n**{title}**\n\n{body}")
     if args.plots is not None:
         args.plots.mkdir(parents=True, exist_ok=True)
+        if budgets_in(columns):
+            plot_budgets(columns, args.plots / "hef-figure-3.svg")
         plot_scores(columns, args.plots / "llavacode-tables.svg")
         if collapse:
             plot_collapse(collapse, args.plots / "llavacode-figure-2.svg")

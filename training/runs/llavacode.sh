@@ -34,6 +34,7 @@ row() {
 # Table 1, from the projector that was trained to name a chunk's tokens; every regime at the same rate.
 tuned=(--start "$start" --lr 3e-4)
 row all "none full compressed" "${tuned[@]}"
+row start compressed "${tuned[@]}" --steps 0
 row only-ce compressed "${tuned[@]}" --cross-entropy 1 --reinforce 0 --alignment 0
 row only-reinforce compressed "${tuned[@]}" --cross-entropy 0 --reinforce 1 --alignment 0
 

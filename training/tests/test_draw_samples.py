@@ -89,6 +89,13 @@ def test_windows_are_ten_lines_with_five_overlap_for_each_line_of_the_middle(
         assert longest <= 10 * (sample.middle.count("\n") + 1)
 
 
+def test_random_contexts_are_of_other_files_and_in_no_order(monkeypatch: pytest.MonkeyPatch, chunks: Path) -> None:
+    similar, found = drawn(monkeypatch, chunks), drawn(monkeypatch, chunks, "--random")
+    for sample in found["train"]:
+        assert len(sample.contexts) >= NEIGHBOURS and sample.path not in {c.path for c in sample.contexts}
+    assert [c.path for s in found["train"] for c in s.contexts] != [c.path for s in similar["train"] for c in s.contexts]
+
+
 def test_the_middle_has_one_to_nine_lines_by_poisson() -> None:
     rng = np.random.default_rng(0)
     counts = np.bincount([middle_lines(rng) for _ in range(4000)], minlength=10) / 4000

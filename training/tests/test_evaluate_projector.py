@@ -29,7 +29,7 @@ def work(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def evaluate(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
+def evaluate(monkeypatch: pytest.MonkeyPatch, work: Path, *more: str) -> None:
     line = ["evaluate_projector.py", "--collapse", str(work / "collapse.json"), "--batch", "2"]
     for name, file in (
         ("reader", "reader"),
@@ -38,7 +38,7 @@ def evaluate(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
         ("samples", "samples.jsonl"),
     ):
         line += [f"--{name}", str(work / file)]
-    monkeypatch.setattr(sys, "argv", [*line, "--out", str(work / "rows.jsonl")])
+    monkeypatch.setattr(sys, "argv", [*line, "--out", str(work / "rows.jsonl"), *more])
     evaluate_projector.main()
 
 
@@ -49,6 +49,14 @@ def test_rows_of_three_modes(monkeypatch: pytest.MonkeyPatch, work: Path) -> Non
     nll = {name: c.scores["nll"] for name, c in columns.items()}
     assert all(len(v) == 5 and all(math.isfinite(x) and x > 0 for x in v.values()) for v in nll.values())
     assert nll["none"] != nll["full"] != nll["compressed"]
+
+
+def test_fewer_contexts_than_in_training(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
+    found = []
+    for contexts in ("3", "1"):
+        evaluate(monkeypatch, work, "--contexts", contexts, "--modes", "compressed")
+        found.append(columns_of([work / "rows.jsonl"], with_code_bleu=False)[0].scores["nll"])
+    assert found[0] != found[1]
 
 
 def test_collapse_is_seen(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:

@@ -29,6 +29,8 @@ def write_run(work: Path, name: str, right: dict[str, int], nll: float) -> None:
 def work(tmp_path: Path) -> Path:
     write_run(tmp_path, "all", {"none": 2, "full": 15, "compressed": 14}, 6.0)
     write_run(tmp_path, "only-ce", {"compressed": 1}, 4.0)
+    for count in (4, 8, 32):
+        write_run(tmp_path, f"k-{count}", {"compressed": 10}, 4.0)
     write_run(tmp_path, "text-3", {"compressed": 10}, 4.0)
     return tmp_path
 
@@ -47,6 +49,7 @@ def test_tables_and_verdicts(work: Path, monkeypatch: pytest.MonkeyPatch, capsys
     assert line("CE alone has the lower loss").endswith("| confirmed |")
     assert line("full text beats pseudo-tokens").endswith("| too small a run to say |")
     assert "not run" in line("3 layers beat 2")
+    assert lines.index(line("8 | 20 |")) == lines.index(line("4 | 20 |")) + 1 == lines.index(line("32 | 20 |")) - 1
     assert "| 2 | 0.500 | 0.500 |" in line("text-3")
 
 
@@ -54,7 +57,7 @@ def test_figures_are_drawn(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib", reason="an extra of its own")
     monkeypatch.setattr(sys, "argv", ["tables.py", "--work", str(work), "--plots", str(work / "plots")])
     tables.main()
-    for name in ("llavacode-tables.svg", "llavacode-figure-2.svg"):
+    for name in ("hef-figure-3.svg", "llavacode-tables.svg", "llavacode-figure-2.svg"):
         assert (work / "plots" / name).read_text().rstrip().endswith("</svg>")
 
 
