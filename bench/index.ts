@@ -145,12 +145,11 @@ async function measure(engine: Engine, settings: Settings, tree: Tree, scratch: 
   const texts = sampleTexts(index, SAMPLE);
   const save = await measureSaves(index, tree, saves);
   const rename = await measureRename(index, tree);
-  const { dbBytes } = index.store.stats();
   index.close();
   const bare = await measureBare(engine, settings, tree, join(scratch, "bare"));
   const threads = settings["execution.threads"] || Math.max(1, availableParallelism() - 1);
   const encoder = await measureEncoder(engine, texts, threads);
-  const { chunks } = first;
+  const { chunks, dbBytes } = first;
   return {
     tree,
     chunks,

@@ -68,7 +68,7 @@ const KEPT_VECTORS = 1000;
 /** More changed paths than this, and looking at every file is cheaper than looking each of them up. */
 const MOST_REFRESHED = 1000;
 
-/** Updates between two tidyings. */
+/** Updates, and files that went, between two tidyings. */
 const TIDY_EVERY = 256;
 
 export function createIndexer(options: IndexerOptions): Indexer {
@@ -84,7 +84,7 @@ export function createIndexer(options: IndexerOptions): Indexer {
   const supports = (path: string): boolean => settings["index.otherText"] || chunker.supports(path);
   const scanned = { root, exclude, maxFileBytes, supports };
   let isWanted = createWanted(root, settings, supports);
-  let updates = 0;
+  let updatesSinceTidy = 0;
 
   const index = async ({ force: isForced = false, signal, onProgress }: IndexOptions): Promise<IndexReport> => {
     const tally = new Tally();
@@ -133,7 +133,7 @@ export function createIndexer(options: IndexerOptions): Indexer {
       .map((source) => ({ source, write: { path: source.path, hash: hashOf(source.text), size: -1, mtimeMs: -1 } }))
       .filter(({ write }) => store.file(write.path)?.hash !== write.hash);
     for await (const batch of chunkAhead(other, chunker, signal)) await ingest(batch, tally, false, signal);
-    return finish(tally, signal);
+    return finish(tally, gone.length, signal);
   };
 
   const refresh = async (paths: readonly string[], signal?: AbortSignal): Promise<UpdateReport> => {
@@ -149,13 +149,16 @@ export function createIndexer(options: IndexerOptions): Indexer {
       for await (const batch of chunkAhead(changed, chunker, signal)) await ingest(batch, tally, false, signal);
     }
     for (const path of gone) store.removeFile(path);
-    return finish(tally, signal);
+    return finish(tally, gone.length, signal);
   };
 
-  const finish = async (tally: Tally, signal: AbortSignal | undefined): Promise<UpdateReport> => {
+  const finish = async (tally: Tally, gone: number, signal: AbortSignal | undefined): Promise<UpdateReport> => {
     tally.fused += await fuseAncestors(store, fuser, models, signal);
-    updates += 1;
-    if (updates % TIDY_EVERY === 0) store.tidy(KEPT_VECTORS);
+    updatesSinceTidy += 1 + gone;
+    if (updatesSinceTidy >= TIDY_EVERY) {
+      store.tidy(KEPT_VECTORS);
+      updatesSinceTidy = 0;
+    }
     await budget.tighten(signal);
     return { embedded: tally.embedded, reused: tally.reused, fused: tally.fused };
   };
