@@ -95,12 +95,9 @@ export async function startReaderServer(options: ReaderServerOptions): Promise<R
     const body: unknown = text === "" ? undefined : JSON.parse(text);
     const path = request.url ?? "";
     seen.push({ method: request.method ?? "", path, headers: request.headers, body });
-    // vLLM guards the interface's own addresses alone.
-    if (
-      options.key !== undefined &&
-      path.startsWith("/v1/") &&
-      request.headers.authorization !== `Bearer ${options.key}`
-    )
+    // vLLM guards the interface's own addresses alone, llama.cpp all but the list of models.
+    const isGuarded = options.dialect === "vllm" ? path.startsWith("/v1/") : path !== "/v1/models";
+    if (options.key !== undefined && isGuarded && request.headers.authorization !== `Bearer ${options.key}`)
       return json(response, 401, { error: "Unauthorized" });
     if (path === "/v1/models") return json(response, 200, listing(models, options.dialect));
     if (path === "/tokenize") return json(response, 200, tokens(body, options));

@@ -70,8 +70,10 @@ async function compareTokenizers(
     const ours = tokenizer.encode(text, true);
     return JSON.stringify(fieldOf(answer, "tokens")) === JSON.stringify(ours) ? "same" : "other";
   } catch (error) {
+    // llama.cpp lists its models to anyone: here the key is asked for first.
+    const isRefused = error instanceof EngineError && error.code === "ENDPOINT_KEY" && dialect === "llama.cpp";
     // Behind a proxy that lets the interface's own addresses through alone.
-    if (error instanceof EngineError && !error.retry) return "unknown";
+    if (error instanceof EngineError && !error.retry && !isRefused) return "unknown";
     throw error;
   }
 }
