@@ -1,6 +1,7 @@
 """Vectors of every context of a sample file, encoded once and kept beside the run; both papers freeze the encoder."""
 
 import hashlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from failures import CheckpointError, CorpusError, write_whole
 from fim_samples import Context, Modality
 from pretrained_encoder import PretrainedEncoder
 from ranks import Ranks
+
+PART = 2048
+"""Contexts encoded between two writes."""
 
 
 def key_of(text: str) -> str:
@@ -32,6 +36,28 @@ def read_vectors(file: Path) -> tuple[list[str], Tensor]:
 def write_vectors(file: Path, keys: list[str], vectors: Tensor) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     write_whole(file, {"keys": keys, "vectors": vectors})
+
+
+def read_parts(folder: Path, name: str) -> tuple[list[str], Tensor]:
+    """(keys, vectors) of every part; at least one is there."""
+    parts = [read_vectors(file) for file in sorted(folder.glob(f"{name}-[0-9]*.pt"))]
+    return [key for keys, _ in parts for key in keys], torch.cat([vectors for _, vectors in parts])
+
+
+def encode_new(texts: dict[str, str], encoder: PretrainedEncoder, folder: Path, name: str) -> None:
+    """Encodes what no part holds yet, a part at a time, so that an interrupted run loses one at most."""
+    files = sorted(folder.glob(f"{name}-[0-9]*.pt"))
+    known = {key for file in files for key in read_vectors(file)[0]}
+    new = [key for key in texts if key not in known]
+    began = time.monotonic()
+    for start in range(0, len(new), PART):
+        keys = new[start : start + PART]
+        encoded = torch.from_numpy(encoder.encode([texts[key] for key in keys]))
+        write_vectors(folder / f"{name}-{len(files) + start // PART:04}.pt", keys, encoded)
+        done = start + len(keys)
+        speed = done / (time.monotonic() - began)
+        left = (len(new) - done) / speed / 60
+        print(f"{done}/{len(new)} contexts encoded by {encoder.name}, {speed:.1f} a second, {left:.1f} min left", flush=True)
 
 
 @dataclass
@@ -73,16 +99,9 @@ class ContextVectors:
             return found
         if encoder is None:
             raise CorpusError("neither --encoder nor --vectors is given: name one of them.")
-        file = folder / f"{encoder.name}-{modality}.pt"
+        name = f"{encoder.name}-{modality}"
         if ranks.is_first:
-            known, vectors = read_vectors(file) if file.is_file() else ([], torch.zeros((0, encoder.dim)))
-            texts = {key_of(text): text for text in (c.read_as(modality) for c in contexts)}
-            new = [key for key in texts if key not in set(known)]
-            if new:
-                ranks.say(f"encoding {len(new)} contexts with {encoder.name}")
-                encoded = torch.from_numpy(encoder.encode([texts[key] for key in new]))
-                known, vectors = known + new, torch.cat((vectors, encoded))
-                write_vectors(file, known, vectors)
+            encode_new({key_of(text): text for text in (c.read_as(modality) for c in contexts)}, encoder, folder, name)
         ranks.wait()
-        keys, vectors = read_vectors(file)
+        keys, vectors = read_parts(folder, name)
         return cls({k: i for i, k in enumerate(keys)}, vectors, modality)

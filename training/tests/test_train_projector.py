@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import context_vectors
 from checkpoints import read_projector
 from failures import run_stage
 from fim_samples import Context, FimSample, write_samples
@@ -170,7 +171,7 @@ def test_unixcoder_reads_syntax_trees(work: Path, tmp_path: Path) -> None:
     more = ["--encoder", str(work / "unixcoder"), "--modality", "ast", "--reinforce", "0"]
     result = run(command(work, tmp_path / "out", *more, steps=1))
     assert result.returncode == 0, result.stderr
-    assert (tmp_path / "out" / "vectors" / "unixcoder-ast.pt").is_file()
+    assert (tmp_path / "out" / "vectors" / "unixcoder-ast-0000.pt").is_file()
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(work: Path) -> None:
@@ -178,7 +179,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_checkpoint(work: P
     arguments = command(work, out, "--reinforce", "0", "--save-every", "1", steps=6)
     assert run(arguments).returncode == 0
     # The vectors of one sample become NaN: a damaged encoder.
-    vectors = out / "vectors" / "encoder-text.pt"
+    vectors = out / "vectors" / "encoder-text-0000.pt"
     state = torch.load(vectors, weights_only=True)
     state["vectors"][:] = float("nan")
     torch.save(state, vectors)
@@ -218,3 +219,13 @@ def test_empty_and_wrong_samples(work: Path, tmp_path: Path) -> None:
         assert result.returncode == 1 and words in result.stderr and "Traceback" not in result.stderr
     write_samples(tmp_path / "bare.jsonl", [FimSample("r/0", "r", "a.py", "x", "y", "z")])
     assert "has a context" in run(command(work, tmp_path / "out", "--samples", str(tmp_path / "bare.jsonl"))).stderr
+
+
+def test_contexts_are_encoded_once_in_parts(work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context_vectors, "PART", 6)
+    first = run(command(work, tmp_path / "out", "--reinforce", "0", steps=1))
+    assert first.stdout.count("contexts encoded by encoder") == 3
+    (tmp_path / "out" / "vectors" / "encoder-text-0002.pt").unlink()
+    (tmp_path / "out" / "checkpoint.pt").unlink()
+    again = run(command(work, tmp_path / "out", "--reinforce", "0", steps=1))
+    assert again.returncode == 0 and again.stdout.count("contexts encoded by encoder") == 1
