@@ -51,7 +51,8 @@ async function run(options: Options, installation: Installation) {
     const workspace = await engine.openWorkspace({ root, storeDir: scratch, settings });
     await workspace.index();
     const positions = await drawPositions(root, await pythonFiles(root), 2 * (requests + UNDISTURBED), seed);
-    if (positions.length === 0) throw new EngineError("USAGE", `no Python code under ${root}`);
+    if (positions.length < 2 * (requests + UNDISTURBED))
+      throw new EngineError("USAGE", `${root} holds too little Python code for ${requests} requests: ask for fewer`);
     // No place is asked for twice: the engine would remember.
     const half = Math.floor(positions.length / 2);
     const quiet = await both(workspace, positions.slice(0, half), options);
