@@ -17,8 +17,8 @@ import { chosenMode } from "./settings.ts";
 
 /**
  * Of the C library under Linux: freed blocks of 128 KiB and more go back to the system. Left to itself it keeps up to 32 MiB
- * a block, and most of what unloaded models held. One arena: each thread's own would hold holes of its own, which grow for as
- * long as requests differ in length. Other systems have no such variables.
+ * a block, and most of what unloaded models held. One arena: each thread's own would have holes of its own, some 10 MiB in
+ * all. Other systems have no such variables.
  */
 const ENVIRONMENT = { MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: "131072", MALLOC_ARENA_MAX: "1" };
 
