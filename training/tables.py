@@ -170,6 +170,8 @@ def plot_collapse(found: dict[str, dict[str, Any]], file: Path) -> None:
     panels = [("text-3", "encoder", "(a) encoder"), ("unaligned", "projector", "(b) projector, no alignment")]
     panels.append(("text-3", "projector", "(c) projector, aligned"))
     panels = [p for p in panels if p[0] in found]
+    if not panels:
+        return
     figure, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.8), layout="constrained", squeeze=False)
     image = None
     for axis, (run, side, title) in zip(axes[0], panels, strict=True):

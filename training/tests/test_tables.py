@@ -65,3 +65,11 @@ def test_nothing_to_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(sys, "argv", ["tables.py", "--work", str(tmp_path)])
     with pytest.raises(CorpusError, match=r"Run runs/llavacode\.sh first"):
         tables.main()
+
+
+def test_runs_without_a_figure_of_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib", reason="an extra of its own")
+    write_run(tmp_path, "all", {"none": 2, "full": 15, "compressed": 14}, 6.0)
+    monkeypatch.setattr(sys, "argv", ["tables.py", "--work", str(tmp_path), "--plots", str(tmp_path / "plots")])
+    tables.main()
+    assert [f.name for f in (tmp_path / "plots").iterdir()] == ["llavacode-tables.svg"]
