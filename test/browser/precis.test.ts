@@ -102,11 +102,10 @@ describe("Precis in VS Code", () => {
   async function explained(isWanted: () => Promise<boolean>): Promise<void> {
     const { page } = editor;
     let places = 0;
-    await goToEnd(page);
     await until(
       "the account of such a completion",
       async () => {
-        await showFile(page, FILE);
+        await goToEnd(page);
         places += 1;
         await page.keyboard.type(` None\nreturned_scan_${places} =`);
         // The palette ends what is being computed.
