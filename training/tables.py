@@ -150,7 +150,7 @@ def plot_budgets(columns: dict[tuple[str, str], Column], file: Path) -> None:
     axis.errorbar([count for count, _ in found], means, yerr=bars, marker="o", capsize=3)
     axis.set(xlabel="pseudo-tokens", ylabel="edit similarity, %", title=f"n = {found[0][1].n}, 95 % bootstrap intervals")
     axis.grid(alpha=0.3)
-    figure.savefig(file)
+    figure.savefig(file, bbox_inches="tight")
     plt.close(figure)
 
 
@@ -180,7 +180,7 @@ def plot_collapse(found: dict[str, dict[str, Any]], file: Path) -> None:
         axis.set(title=f"{title}\nmean {c['mean']:.2f}", xlabel="context", ylabel="context")
     if image is not None:
         figure.colorbar(image, ax=list(axes[0]), label="cosine distance", shrink=0.85)
-    figure.savefig(file)
+    figure.savefig(file, bbox_inches="tight")
     plt.close(figure)
 
 
@@ -202,7 +202,7 @@ def plot_scores(columns: dict[tuple[str, str], Column], file: Path) -> None:
     axes[0].invert_yaxis()
     axes[1].set(xlabel="perplexity of the middle (lower is better)")
     figure.suptitle(f"Held-out middles of one line, n = {n}, 95 % bootstrap intervals")
-    figure.savefig(file)
+    figure.savefig(file, bbox_inches="tight")
     plt.close(figure)
 
 

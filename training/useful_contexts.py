@@ -63,6 +63,7 @@ def kept(sample: FimSample, threshold: float, keep_all: bool, harmful: bool) -> 
     """The sample with the contexts that stay, or None where none does."""
     scored = [c for c in sample.contexts if c.uwl is not None]
     if harmful:
+        sample.contexts = scored
         return sample if scored and all(c.uwl is not None and c.uwl < 0.5 for c in scored) else None
     if not keep_all:
         scored = [c for c in scored if c.uwl is not None and c.uwl >= threshold]
