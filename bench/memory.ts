@@ -20,8 +20,9 @@ interface Options {
 /** Completions before the first look, which later ones are compared with. */
 const SETTLED = 100;
 
-/** As `extension/client.ts` gives it: the C library under Linux keeps freed blocks otherwise. */
+/** As `extension/client.ts` gives them, and why stands there. */
 const ENVIRONMENT = { MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: "131072", MALLOC_ARENA_MAX: "1" };
+const NODE_FLAGS = ["--max-semi-space-size=2"];
 
 export const memory: Bench = {
   name: "memory",
@@ -64,7 +65,7 @@ function rowsOfProcess(request: MemoryRequest): Promise<readonly MemoryRow[]> {
   const entry = fileURLToPath(new URL(isSource ? "./memoryProcess.ts" : "../bench/memoryProcess.ts", import.meta.url));
   return new Promise((resolve, reject) => {
     const env = { ...process.env, ...ENVIRONMENT };
-    const child = fork(entry, [JSON.stringify(request)], { env, execArgv: [] });
+    const child = fork(entry, [JSON.stringify(request)], { env, execArgv: NODE_FLAGS });
     child.on("message", (rows: readonly MemoryRow[]) => resolve(rows));
     child.on("exit", (code) => reject(new EngineError("WORKER_FAILED", `the measured process ended with ${code}`)));
   });

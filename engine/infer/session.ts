@@ -100,6 +100,8 @@ function createNative(
     executionProviders: isStrict && own.length > 0 ? own : [...own, "cpu"],
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
+    // Patterns are kept for every length of input that was seen, and prompts have all lengths.
+    enableMemPattern: false,
     logSeverityLevel: 3,
     ...tuning,
     ...(isKept
