@@ -10,10 +10,9 @@ export function engineProcesses(editor: Editor): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((pid) => {
-      const [, script = ""] = commandLine(pid);
-      return script.startsWith(editor.extensions) && script.endsWith("dist/main.js");
-    });
+    .filter((pid) =>
+      commandLine(pid).some((word) => word.startsWith(editor.extensions) && word.endsWith("dist/main.js")),
+    );
 }
 
 function commandLine(pid: number): string[] {

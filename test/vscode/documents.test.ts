@@ -86,8 +86,10 @@ describe("several offers and parts of one", () => {
   });
 
   it("counts them for the person alone, and forgets when told", async () => {
-    await commands.executeCommand("precis.forgetStatistics");
     const editor = await openUnfinished();
+    // What became of earlier offers is told with the change that follows them.
+    await aMoment();
+    await commands.executeCommand("precis.forgetStatistics");
     await trigger(precis);
     // One character taken cannot be told from one typed.
     let word: string | undefined;
