@@ -9,8 +9,9 @@ export interface ChunkedFile extends ChangedFile {
   readonly problems: readonly Problem[];
 }
 
-/** Files sent ahead. */
-const AHEAD = 16;
+/** What is sent ahead: storing a batch takes as long as cutting many files, and the worker must not run dry meanwhile. */
+const AHEAD_FILES = 256;
+const AHEAD_CHARACTERS = 2 ** 22;
 
 /** A batch is stored, and can be cancelled, as soon as it holds this much. */
 const BATCH_CHUNKS = 128;
@@ -22,6 +23,7 @@ export async function* chunkAhead(
   signal?: AbortSignal,
 ): AsyncGenerator<ChunkedFile[]> {
   const waiting: Promise<ChunkedFile>[] = [];
+  let ahead = 0;
   let batch: ChunkedFile[] = [];
   let chunks = 0;
   const isFull = (file: ChunkedFile): boolean => {
@@ -40,8 +42,13 @@ export async function* chunkAhead(
     // Awaited below; until then a failure of a later file must not count as unhandled.
     chunked.catch(() => {});
     waiting.push(chunked);
-    const next = waiting.length >= AHEAD ? waiting.shift() : undefined;
-    if (next !== undefined && isFull(await next)) yield take();
+    ahead += file.source.text.length;
+    while (waiting.length > AHEAD_FILES || ahead > AHEAD_CHARACTERS) {
+      const next = await waiting.shift();
+      if (next === undefined) break;
+      ahead -= next.source.text.length;
+      if (isFull(next)) yield take();
+    }
   }
   for (const next of waiting) if (isFull(await next)) yield take();
   if (batch.length > 0) yield take();
