@@ -1,5 +1,7 @@
 // A process's memory as the system counts it.
 import { readFile } from "node:fs/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 /** MiB. Where the system does not tell them apart only `total` is a number. */
 export interface ResidentMemory {
@@ -21,4 +23,11 @@ export async function residentMemory(): Promise<ResidentMemory> {
     return kilobytes === undefined ? null : Number(kilobytes) / 1024;
   };
   return { total, anonymous: field("RssAnon"), file: field("RssFile"), peak: field("VmHWM") };
+}
+
+/** MiB of buffers that JavaScript still holds; garbage is collected first. */
+export function heldBuffers(): number {
+  setFlagsFromString("--expose-gc");
+  (runInNewContext("gc") as () => void)();
+  return process.memoryUsage().arrayBuffers / 2 ** 20;
 }

@@ -17,6 +17,7 @@ import { openStore, type Store } from "../engine/store/store.ts";
 import type { Bench } from "./bench.ts";
 import { precisionSteps } from "./precisionSteps.ts";
 import { type Cell, report, type Table } from "./report.ts";
+import { heldBuffers } from "./residentMemory.ts";
 import { drawn, fillStore, type RealChunk, randomOf, readRealChunks } from "./syntheticChunks.ts";
 
 interface Options {
@@ -165,7 +166,7 @@ async function measure(size: number, dir: string, { engine, names, real, prompts
   }
   making.close();
   // A fresh store, as a window that opens: nothing is in memory yet.
-  const before = process.memoryUsage().arrayBuffers;
+  const before = heldBuffers();
   const store = openStore({ ...shapes, dir }).store;
   const loading = performance.now();
   await store.warm();
@@ -186,7 +187,7 @@ async function measure(size: number, dir: string, { engine, names, real, prompts
   delay.enable();
   times.set("merged", await timed(prompts, (prompt) => merged(prompt, { limit, levels: LEVELS })));
   delay.disable();
-  const memoryMiB = (process.memoryUsage().arrayBuffers - before) / 2 ** 20;
+  const memoryMiB = heldBuffers() - before;
   const recall = await recallOf(store, engine, prompts);
   const bytesPerChunk = store.stats().dbBytes / size;
   store.close();

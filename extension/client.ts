@@ -24,9 +24,10 @@ const ENVIRONMENT = { MALLOC_MMAP_THRESHOLD_: "131072", MALLOC_TRIM_THRESHOLD_: 
 
 /**
  * MiB of V8's young generation, of each thread. By default it grows to 16 and keeps what it grew to; the engine's work is in
- * native code, and memory that stays small is worth more to the editor beside it.
+ * native code, and memory that stays small is worth more to the editor beside it. Its old generation has a ceiling: all that
+ * grows with the workspace lies in the store or has a bound of its own, so what reaches 1 GiB is a fault, and a restart ends it.
  */
-const NODE_FLAGS = ["--max-semi-space-size=2"];
+const NODE_FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=1024"];
 
 /** Where a debugger finds the engine when the extension itself is being debugged. */
 const INSPECT_PORT = 6009;
