@@ -30,8 +30,12 @@ async function openPanel(page: Page): Promise<FrameLocator> {
   return panel;
 }
 
-const filesIn = async (panel: FrameLocator): Promise<number> =>
-  Number((await panel.locator("#files").textContent())?.replaceAll(",", ""));
+/** Every workspace here holds files; a window that was just opened may say zero before it has read its index. */
+const filesIn = async (panel: FrameLocator): Promise<number> => {
+  const said = panel.locator("#files", { hasText: /[1-9]/ });
+  await said.waitFor();
+  return Number((await said.textContent())?.replaceAll(",", ""));
+};
 
 describe("the index in VS Code", () => {
   let editor: Editor;
