@@ -6,42 +6,17 @@ import { Ajv } from "ajv";
 import { type GateShift, NO_SHIFT } from "./completion/gate.ts";
 import { errnoOf, messageOf, type Problem } from "./errors.ts";
 import type { Fate } from "./outcomes.ts";
+import { NO_COUNTS, type OfferCounts } from "./protocol.ts";
 
 const FILE = "behaviour.json";
 
 /** Days kept; a year and a month, so that a month can be compared with the same of last year. */
 const DAYS = 400;
 
-export interface Counts {
-  readonly shown: number;
-  /** Taken whole, and up to a word or a line. */
-  readonly accepted: number;
-  readonly acceptedPart: number;
-  /** Written by hand just as offered. */
-  readonly typed: number;
-  readonly rejected: number;
-  /** Of the taken: still there after 30 s, or not. */
-  readonly survived: number;
-  readonly lost: number;
-  /** Characters taken, those written by hand left out. */
-  readonly characters: number;
-}
-
-export const NO_COUNTS: Counts = {
-  shown: 0,
-  accepted: 0,
-  acceptedPart: 0,
-  typed: 0,
-  rejected: 0,
-  survived: 0,
-  lost: 0,
-  characters: 0,
-};
-
 /** The file. Days are local dates, `2026-11-21`; languages the editor's ids. */
 interface Kept {
   readonly schemaVersion: 1;
-  days: Record<string, Record<string, Counts>>;
+  days: Record<string, Record<string, OfferCounts>>;
   gate: { reader: string; shift: GateShift };
 }
 
@@ -115,7 +90,7 @@ export class Behaviour {
   }
 
   /** Oldest day first. */
-  get counts(): readonly { readonly day: string; readonly language: string; readonly counts: Counts }[] {
+  get counts(): readonly { readonly day: string; readonly language: string; readonly counts: OfferCounts }[] {
     return Object.entries(this.#kept.days)
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .flatMap(([day, ofDay]) => Object.entries(ofDay).map(([language, counts]) => ({ day, language, counts })));
@@ -193,7 +168,7 @@ function together(own: Kept, base: Kept, others: Kept): Kept {
       const since = base.days[day]?.[language] ?? NO_COUNTS;
       const theirs = found[language] ?? NO_COUNTS;
       const sum = { ...NO_COUNTS };
-      for (const name of Object.keys(sum) as (keyof Counts)[])
+      for (const name of Object.keys(sum) as (keyof OfferCounts)[])
         sum[name] = Math.max(0, theirs[name] + counts[name] - since[name]);
       if (Object.values(sum).some((count) => count > 0)) found[language] = sum;
     }
@@ -227,7 +202,7 @@ function nothing(): Kept {
 }
 
 /** `survived` and `lost` belong to an offer that was counted as shown when it was taken. */
-function added(counts: Counts, fate: Fate, characters: number): Partial<Counts> {
+function added(counts: OfferCounts, fate: Fate, characters: number): Partial<OfferCounts> {
   const shown = counts.shown + 1;
   switch (fate) {
     case "accepted":

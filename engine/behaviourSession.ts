@@ -1,11 +1,11 @@
 // The side of one LSP session that watches what becomes of offers: counts them for the person, and lets the gate learn.
 import envPaths from "env-paths";
 import type { TextDocument } from "vscode-languageserver-textdocument";
-import { type Behaviour, dayOf, NO_COUNTS, openBehaviour } from "./behaviour.ts";
+import { type Behaviour, dayOf, openBehaviour } from "./behaviour.ts";
 import { learn, NO_SHIFT } from "./completion/gate.ts";
 import type { Gate } from "./completion/openGate.ts";
 import { type Outcome, Outcomes, type ShownOffer } from "./outcomes.ts";
-import type { Statistics } from "./protocol.ts";
+import { NO_COUNTS, type Statistics } from "./protocol.ts";
 import type { Session } from "./session.ts";
 
 /** Outcomes come in ones and twos; the file is written when they pause. */

@@ -220,6 +220,17 @@ export interface OfferCounts {
   readonly characters: number;
 }
 
+export const NO_COUNTS: OfferCounts = {
+  shown: 0,
+  accepted: 0,
+  acceptedPart: 0,
+  typed: 0,
+  rejected: 0,
+  survived: 0,
+  lost: 0,
+  characters: 0,
+};
+
 export interface Statistics {
   readonly total: OfferCounts;
   /** A row a day and language, oldest day first; days are local dates such as `2026-11-21`. */

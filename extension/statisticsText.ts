@@ -1,5 +1,5 @@
 // Words for what became of completions. No editor here, so that tests can read it.
-import type { OfferCounts, Statistics } from "../engine/protocol.ts";
+import { NO_COUNTS, type OfferCounts, type Statistics } from "../engine/protocol.ts";
 
 /** Links of the page that are no addresses. */
 export const FORGET_LINK = "#forget";
@@ -81,23 +81,12 @@ function grouped(
   days: Statistics["days"],
   nameOf: (row: Statistics["days"][number]) => string,
 ): [string, OfferCounts][] {
-  return [...Map.groupBy(days, nameOf)].map(([name, rows]) => [name, rows.reduce<OfferCounts>(sum, NOTHING)]);
+  return [...Map.groupBy(days, nameOf)].map(([name, rows]) => [name, rows.reduce<OfferCounts>(sum, NO_COUNTS)]);
 }
-
-const NOTHING: OfferCounts = {
-  shown: 0,
-  accepted: 0,
-  acceptedPart: 0,
-  typed: 0,
-  rejected: 0,
-  survived: 0,
-  lost: 0,
-  characters: 0,
-};
 
 function sum(a: OfferCounts, b: OfferCounts): OfferCounts {
   const total = { ...a };
-  for (const name of Object.keys(NOTHING) as (keyof OfferCounts)[]) total[name] += b[name];
+  for (const name of Object.keys(NO_COUNTS) as (keyof OfferCounts)[]) total[name] += b[name];
   return total;
 }
 

@@ -239,6 +239,7 @@ describe("refuses", () => {
     await verifyPack(join(dir, "taken"));
   });
 
+  // Windows has no `ulimit`.
   it.skipIf(process.platform === "win32")(
     "a file that grows beyond what the system lets it, and leaves nothing",
     async () => {

@@ -12,22 +12,11 @@ import {
 } from "vscode-languageserver-protocol/node";
 import { ACCEPTED, EDITOR_STATE, type EditorState } from "../../engine/protocol.ts";
 import { startClient, type TestClient } from "./client.ts";
-import { copyWorkspace, type TestWorkspace } from "./workspace.ts";
+import { copyWorkspace, type TestWorkspace, UNFINISHED } from "./workspace.ts";
 
 let workspace: TestWorkspace;
 let client: TestClient;
 
-const DOCUMENT = `from shop.inventory import Inventory
-from shop.money import Money
-
-
-class Exchange:
-    def __init__(self, inventory: Inventory) -> None:
-        self.inventory = inventory
-        self.total = Money(0)
-
-    def add_line(self, name: str, count: int) -> None:
-        price = self.inventory.`;
 const END = { line: 10, character: 31 };
 
 beforeEach(async () => {
@@ -80,7 +69,7 @@ function say(uri: string, state: Partial<EditorState>): Promise<void> {
   return client.connection.sendNotification(EDITOR_STATE, whole);
 }
 
-async function openDocument(uri: string, languageId = "python", text = DOCUMENT): Promise<string> {
+async function openDocument(uri: string, languageId = "python", text = UNFINISHED): Promise<string> {
   await client.connection.sendNotification("textDocument/didOpen", {
     textDocument: { uri, languageId, version: 1, text },
   });
@@ -95,7 +84,7 @@ describe("silences and their reasons", () => {
   const byHand = { trigger: InlineCompletionTriggerKind.Invoked };
 
   it("several cursors, comparisons, undo and deletion, but not by hand", async () => {
-    const uri = await client.open(join(workspace.dir, "shop/exchange.py"), DOCUMENT);
+    const uri = await client.open(join(workspace.dir, "shop/exchange.py"), UNFINISHED);
     await say(uri, { cursors: 2 });
     expect(await silentFor(uri)).toContain("`several-cursors`");
     await say(uri, { isDiff: true });
@@ -128,12 +117,12 @@ describe("silences and their reasons", () => {
     await expect.poll(() => silentFor(python)).toContain("`language-off(python)`");
     await ask(markdown, END);
     expect(await client.explain()).not.toContain("language-off");
-    const large = await openDocument("untitled:large.py", "python", `${DOCUMENT}1\n`.repeat(30_000));
+    const large = await openDocument("untitled:large.py", "python", `${UNFINISHED}1\n`.repeat(30_000));
     expect(await silentFor(large, byHand)).toContain("`document-too-large`");
   });
 
   it("no engine, and completions turned off", async () => {
-    const uri = await client.open(join(workspace.dir, "shop/exchange.py"), DOCUMENT);
+    const uri = await client.open(join(workspace.dir, "shop/exchange.py"), UNFINISHED);
     await client.changeSettings({ enabled: false });
     await client.status(({ state }) => state === "off");
     expect(await silentFor(uri, byHand)).toContain("`off`");
@@ -145,7 +134,7 @@ describe("silences and their reasons", () => {
 
 describe("beside the list", () => {
   it("the offer begins with the selected item, or there is none", async () => {
-    const text = `${DOCUMENT}ta`;
+    const text = `${UNFINISHED}ta`;
     const uri = await client.open(join(workspace.dir, "shop/exchange.py"), text);
     const end = { ...END, character: END.character + 2 };
     const range = { start: END, end };
@@ -162,7 +151,7 @@ describe("beside the list", () => {
 
 describe("reuse", () => {
   it("answers from memory while the offer is typed along", async () => {
-    const uri = await client.open(join(workspace.dir, "shop/exchange.py"), DOCUMENT);
+    const uri = await client.open(join(workspace.dir, "shop/exchange.py"), UNFINISHED);
     const [first] = await ask(uri, END);
     const text = textOf(first);
     expect(text.length).toBeGreaterThan(3);
@@ -173,13 +162,13 @@ describe("reuse", () => {
   });
 
   it("awaits what is in flight when the next keystroke goes along with it", async () => {
-    const uri = await client.open(join(workspace.dir, "shop/exchange.py"), DOCUMENT);
+    const uri = await client.open(join(workspace.dir, "shop/exchange.py"), UNFINISHED);
     const [whole] = await ask(uri, END, { trigger: InlineCompletionTriggerKind.Invoked });
     const text = textOf(whole);
     // A fresh process remembers nothing.
     await client.stop();
     await start();
-    await client.open(join(workspace.dir, "shop/exchange.py"), DOCUMENT);
+    await client.open(join(workspace.dir, "shop/exchange.py"), UNFINISHED);
     // From one answer the engine learns how long to wait for another.
     await ask(await openDocument("untitled:warm.py"), END, { trigger: InlineCompletionTriggerKind.Invoked });
     const early = ask(uri, END, { trigger: InlineCompletionTriggerKind.Invoked });
@@ -191,7 +180,7 @@ describe("reuse", () => {
   });
 
   it("has computed the next line when it is asked for after an acceptance", async () => {
-    const uri = await client.open(join(workspace.dir, "shop/exchange.py"), DOCUMENT);
+    const uri = await client.open(join(workspace.dir, "shop/exchange.py"), UNFINISHED);
     const [item] = await ask(uri, END);
     const text = textOf(item);
     const [argument] = item?.command?.arguments ?? [];

@@ -8,22 +8,10 @@ import {
 } from "vscode-languageserver-protocol/node";
 import { ACCEPTED, STATISTICS, type Statistics } from "../../engine/protocol.ts";
 import { startClient, type TestClient } from "./client.ts";
-import { copyWorkspace, type TestWorkspace } from "./workspace.ts";
+import { copyWorkspace, type TestWorkspace, UNFINISHED } from "./workspace.ts";
 
 let workspace: TestWorkspace;
 let client: TestClient;
-
-const BEFORE = `from shop.inventory import Inventory
-from shop.money import Money
-
-
-class Exchange:
-    def __init__(self, inventory: Inventory) -> None:
-        self.inventory = inventory
-        self.total = Money(0)
-
-    def add_line(self, name: str, count: int) -> None:
-        price = self.inventory.`;
 
 beforeEach(async () => {
   workspace = await copyWorkspace();
@@ -57,8 +45,8 @@ const totals = async () => (await client.connection.sendRequest<Statistics>(STAT
 
 it("a manual trigger brings several, typing brings one, and whichever is taken counts", async () => {
   const uri = await client.open(join(workspace.dir, "shop/exchange.py"), "");
-  expect(textsOf(await ask(uri, BEFORE, Automatic)).length).toBeLessThanOrEqual(1);
-  const items = await ask(uri, BEFORE, Invoked);
+  expect(textsOf(await ask(uri, UNFINISHED, Automatic)).length).toBeLessThanOrEqual(1);
+  const items = await ask(uri, UNFINISHED, Invoked);
   const texts = textsOf(items);
   expect(texts.length).toBeGreaterThan(1);
   expect(texts.length).toBeLessThanOrEqual(3);
@@ -70,31 +58,31 @@ it("a manual trigger brings several, typing brings one, and whichever is taken c
   for (const text of texts) expect(account).toContain(text);
 
   const [, second = ""] = texts;
-  await client.change(uri, BEFORE + second);
+  await client.change(uri, UNFINISHED + second);
   await client.connection.sendNotification(ACCEPTED, { completionId: ids[1] });
   expect(await totals()).toMatchObject({ accepted: 1, rejected: 0, characters: second.length });
 });
 
 it("what is left behind an accepted word is given from memory, and the word counts as a part", async () => {
   const uri = await client.open(join(workspace.dir, "shop/exchange.py"), "");
-  const texts = textsOf(await ask(uri, BEFORE, Invoked));
+  const texts = textsOf(await ask(uri, UNFINISHED, Invoked));
   const whole = texts.find((text) => /^\w{2,}\W/.test(text)) ?? "";
   const word = /^\w+/.exec(whole)?.[0] ?? "";
   expect(word).not.toBe("");
-  const [rest] = textsOf(await ask(uri, BEFORE + word, Automatic));
+  const [rest] = textsOf(await ask(uri, UNFINISHED + word, Automatic));
   expect([whole.slice(word.length), ...texts.map((text) => text.slice(word.length))]).toContain(rest);
   const account = await client.explain();
   expect(account).toContain(`**Reused**: typed along the last completion, ${word.length} characters further.`);
   // The account is the one of the request that computed it.
   expect(account).toContain("## What the reader read");
   expect(account).toContain("| generate |");
-  await client.change(uri, `${BEFORE}${word} # something else`);
+  await client.change(uri, `${UNFINISHED}${word} # something else`);
   expect(await totals()).toMatchObject({ accepted: 0, acceptedPart: 1, rejected: 0, characters: word.length });
 });
 
 it("says of the document looked at when it was another that was asked about", async () => {
   const uri = await client.open(join(workspace.dir, "shop/exchange.py"), "");
-  await ask(uri, BEFORE, Invoked);
+  await ask(uri, UNFINISHED, Invoked);
   const explain = async (of: string) =>
     ((await client.connection.sendRequest("precis/explain", { uri: of })) as { markdown: string }).markdown;
   expect(await explain(uri)).not.toContain("nothing has been asked");

@@ -4,6 +4,19 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+/** A document beside the fixture `shop` that ends where a completion is wanted. */
+export const UNFINISHED = `from shop.inventory import Inventory
+from shop.money import Money
+
+
+class Exchange:
+    def __init__(self, inventory: Inventory) -> None:
+        self.inventory = inventory
+        self.total = Money(0)
+
+    def add_line(self, name: str, count: int) -> None:
+        price = self.inventory.`;
+
 export interface TestWorkspace {
   readonly dir: string;
   readonly storageDir: string;

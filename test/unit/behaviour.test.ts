@@ -2,8 +2,9 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { dayOf, NO_COUNTS, openBehaviour } from "../../engine/behaviour.ts";
+import { dayOf, openBehaviour } from "../../engine/behaviour.ts";
 import { NO_SHIFT } from "../../engine/completion/gate.ts";
+import { NO_COUNTS } from "../../engine/protocol.ts";
 
 const READER = "0123456789abcdef";
 const SHIFT = { bias: 0.1, weights: { meanLogProb: -0.2 }, answers: 3 };

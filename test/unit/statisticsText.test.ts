@@ -1,25 +1,15 @@
 import { expect, test } from "vitest";
-import type { OfferCounts, Statistics } from "../../engine/protocol.ts";
+import { NO_COUNTS, type Statistics } from "../../engine/protocol.ts";
 import { FORGET_LINK, statisticsText } from "../../extension/statisticsText.ts";
 
-const NONE: OfferCounts = {
-  shown: 0,
-  accepted: 0,
-  acceptedPart: 0,
-  typed: 0,
-  rejected: 0,
-  survived: 0,
-  lost: 0,
-  characters: 0,
-};
-const python = { ...NONE, shown: 40, accepted: 10, acceptedPart: 2, typed: 4, rejected: 24, survived: 9, lost: 1 };
-const rust = { ...NONE, shown: 10, accepted: 5, rejected: 5, characters: 1234 };
+const python = { ...NO_COUNTS, shown: 40, accepted: 10, acceptedPart: 2, typed: 4, rejected: 24, survived: 9, lost: 1 };
+const rust = { ...NO_COUNTS, shown: 10, accepted: 5, rejected: 5, characters: 1234 };
 const statistics: Statistics = {
   total: { ...python, shown: 50, accepted: 15, rejected: 29, characters: 1234 },
   days: [
     { day: "2026-11-20", language: "python", ...python },
     { day: "2026-11-21", language: "rust", ...rust },
-    { day: "2026-11-21", language: "python", ...NONE },
+    { day: "2026-11-21", language: "python", ...NO_COUNTS },
   ],
   gate: { answers: 1 },
 };
@@ -40,11 +30,11 @@ test("says who sees it, what is learned from it, and how to forget it", () => {
   expect(statisticsText(statistics, true)).toContain("learned from one answer of yours");
   expect(statisticsText(statistics, false)).toContain("`precis.completion.learn` is off");
   expect(statisticsText({ ...statistics, gate: null }, true)).toContain("the model pack has no gate");
-  for (const text of [statisticsText(statistics, true), statisticsText({ ...statistics, total: NONE }, true)]) {
+  for (const text of [statisticsText(statistics, true), statisticsText({ ...statistics, total: NO_COUNTS }, true)]) {
     expect(text).toContain("sends nothing to anyone");
     expect(text).toContain(`[Forget all of it](${FORGET_LINK})`);
   }
-  expect(statisticsText({ ...statistics, total: NONE, days: [] }, true)).toContain(
+  expect(statisticsText({ ...statistics, total: NO_COUNTS, days: [] }, true)).toContain(
     "No completion has been on the screen",
   );
 });
