@@ -98,11 +98,11 @@ function writing({ path, completion }: LastRequest): string {
 }
 
 function reading({ path, completion }: LastRequest): string {
-  const { promptTokens, contextTokens, pseudoTokens, timings, prompt } = completion;
+  const { mode, promptTokens, contextTokens, pseudoTokens, timings, prompt } = completion;
   if (promptTokens === 0) return "";
   const around = promptTokens - contextTokens - pseudoTokens;
   const parts = [
-    `${promptTokens} positions: ${around} around the cursor, ${contextTokens} of retrieved text, ${pseudoTokens} pseudo-tokens.`,
+    `${promptTokens} positions: ${around} around the cursor, ${contextTokens} of ${mode === "compressed" ? "names from other files" : "retrieved text"}, ${pseudoTokens} pseudo-tokens.`,
     `It wrote ${count(timings.tokens, "token")}; the first came after ${milliseconds(timings.ttftMs)}.`,
   ];
   const windows =

@@ -8,6 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+ClassWeights = tuple[float, float, float, float]
+"""Loss weights of samples.py's classes: ignored, context, middle, end of text."""
+MIDDLES: ClassWeights = (0.0, 0.0, 1.0, 1.0)
+
+
+def mixed(middle: float) -> ClassWeights:
+    """All text, the middle weighing more. The end of text does not: a reader that is paid for ending ends too early."""
+    return (0.0, 1.0, middle, 1.0)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -24,7 +33,7 @@ class Batch:
 class SampleSet:
     """Samples written by samples.py."""
 
-    def __init__(self, folder: Path, class_weights: tuple[float, float, float]) -> None:
+    def __init__(self, folder: Path, class_weights: ClassWeights) -> None:
         self.tokens = np.load(folder / "tokens.npy", mmap_mode="r")
         self.classes = np.load(folder / "classes.npy", mmap_mode="r")
         self.offsets = np.load(folder / "offsets.npy")

@@ -9,7 +9,6 @@ import argparse
 import copy
 import dataclasses
 import json
-import math
 import shutil
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import torch
 import parity
 from checkpoints import load_family
 from model_card import model_card
-from samples import PSM, RETRIEVED, SPM, Budget
+from samples import NAMES, PSM, RETRIEVED, SPM, Budget
 from seal import seal
 from tokenizer import STOP_TOKENS
 
@@ -56,7 +55,9 @@ def manifest(family: parity.Family, args: argparse.Namespace, facts: dict[str, o
             "headDim": c.head_dim, "readerDim": c.dim, "vocabSize": c.vocab_size, "maxTokens": c.max_tokens,
         },
         "prompt": {
-            "order": args.order, "retrieved": RETRIEVED, "psm": PSM, "spm": SPM, "stopTokens": STOP_TOKENS,
+            "order": args.order, "retrieved": RETRIEVED, "psm": PSM, "spm": SPM,
+            "entityNames": {"template": NAMES, "budget": budget.names, "left": budget.left_beside_names},
+            "stopTokens": STOP_TOKENS,
             "budget": {
                 "left": budget.left, "right": budget.right, "context": budget.context,
                 "pseudoTokens": args.pseudo_tokens, "newTokens": 48,
@@ -107,16 +108,14 @@ def main() -> None:
     )
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--order", choices=("spm", "psm"), default="spm")
-    parser.add_argument("--middle-weight", type=float, default=4.0, help="as in the last stage that trained the reader")
+    parser.add_argument("--end-bias", type=float, default=0.0, help="added to the logit of the end of text")
     parser.add_argument("--chunk-tokens", type=int, default=160)
-    parser.add_argument("--pseudo-tokens", type=int, default=32)
+    parser.add_argument("--pseudo-tokens", type=int, default=8)
     args = parser.parse_args()
 
     torch.manual_seed(0)
     family, facts = load_family(args.run, args.provisional)
-    # Training weighs the middle, and with it the end of text, this much more than other text. Where nothing marks the cursor
-    # (SPM) the reader then ends at once too often; the bias takes the weight back.
-    family = dataclasses.replace(family, end_bias=-math.log(args.middle_weight))
+    family = dataclasses.replace(family, end_bias=args.end_bias)
     differences = export(family, args, facts, model_card(args.sources, facts))
     total = sum(f.stat().st_size for f in args.out.iterdir())
     print(f"{args.out.name}: {total / 1e6:.2f} MB")

@@ -3,8 +3,8 @@
     python nodes.py --chunks FILE --tokenizer FILE --out DIR --pairs 24000 --samples 12000
 
 Writes `chunks.npz` (tokens of every chunk, its file, folder and repository), `pairs.npz` (query windows with the chunk each
-should find), and `none/`, `full/` with `candidates.npy`: the same holes without and with retrieved text, and what Jaccard
-retrieval proposes for them, best first.
+should find), and `none/`, `full/`, `named/` with `candidates.npy`: the same holes alone, behind retrieved text and behind
+entity names, and what Jaccard retrieval proposes for them, best first.
 """
 
 import argparse
@@ -12,13 +12,14 @@ import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from chunks import from_engine, identifiers
-from samples import MACHINE_LEARNING, Budget, Repository, draw_hole, encode, render, window, write
+from samples import MACHINE_LEARNING, Before, Budget, Repository, draw_hole, encode, render, window, write
 
 CANDIDATES = 16
 
@@ -98,8 +99,7 @@ def main() -> None:
     folder_ids: dict[tuple[str, str], int] = {}
     queries: list[list[int]] = []
     positives: list[int] = []
-    none: list[tuple[list[int], list[int]]] = []
-    full: list[tuple[list[int], list[int]]] = []
+    sets: dict[str, list[Any]] = {"none": [], "full": [], "named": []}
     candidates: list[list[int]] = []
     for number, repository in enumerate(loaded(args.chunks)):
         first = len(chunk_rows)
@@ -118,10 +118,10 @@ def main() -> None:
                 positives.append(first + pair[1])
         for _ in range(round(args.samples * weight)):
             sample = repository.draw(rng, oracle=0.3, copies=0.0, found=CANDIDATES)
-            rows = [render(tokenizer, sample, "spm", Budget(), r) if sample else None for r in (False, True)]
-            if sample and rows[0] and rows[1] and len(sample.retrieved) >= 4:
-                none.append(rows[0])
-                full.append(rows[1])
+            rows = [render(tokenizer, sample, "spm", Budget(), b) for b in get_args(Before)] if sample else []
+            if sample and len(sample.retrieved) >= 4 and None not in rows:
+                for mine, row in zip(sets.values(), rows, strict=True):
+                    mine.append(row)
                 best = [first + repository.position[id(c)] for c in reversed(sample.retrieved)]
                 candidates.append(best + [-1] * (CANDIDATES - len(best)))
     args.out.mkdir(parents=True, exist_ok=True)
@@ -131,9 +131,9 @@ def main() -> None:
         files=np.asarray(files), folders=np.asarray(folders), repos=np.asarray(repos),
     )  # fmt: skip
     np.savez(args.out / "pairs.npz", tokens=query_tokens.tokens, offsets=query_tokens.offsets, positives=np.asarray(positives))
-    order = rng.sample(range(len(none)), len(none))
-    write(args.out / "none", [none[i] for i in order])
-    write(args.out / "full", [full[i] for i in order])
+    order = rng.sample(range(len(candidates)), len(candidates))
+    for name, rows in sets.items():
+        write(args.out / name, [rows[i] for i in order])
     np.save(args.out / "candidates.npy", np.asarray([candidates[i] for i in order], np.int64))
     print(f"{len(chunk_rows)} chunks, mean {chunk_tokens.lengths().mean():.0f} tokens; {len(queries)} pairs")
 

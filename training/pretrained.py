@@ -4,7 +4,6 @@ Ours has Qwen2's architecture, so it becomes a Qwen2ForCausalLM too; there is on
 """
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,14 +178,14 @@ def as_qwen2(reader: Reader, end: int | None = None, end_bias: float = 0.0) -> Q
     return model
 
 
-def load_own_reader(run: Path, dtype: torch.dtype, middle_weight: float = 4.0) -> PretrainedReader:
+def load_own_reader(run: Path, dtype: torch.dtype, end_bias: float = 0.0) -> PretrainedReader:
     """The reader of the last stage of a run folder, with the bias its export has."""
     file = run / "tokenizer" / "tokenizer.json"
     if not file.is_file():
         raise CheckpointError(f"{run} has no tokenizer/tokenizer.json. Make it with tokenizer.py.")
     tokenizer = Tokenizer.from_file(str(file))
     reader, _ = checkpoints.load_reader(run)
-    model = as_qwen2(reader, int(tokenizer.token_to_id(END_OF_TEXT)), -math.log(middle_weight))
+    model = as_qwen2(reader, int(tokenizer.token_to_id(END_OF_TEXT)), end_bias)
     return PretrainedReader(frozen(model.to(dtype)), tokenizer, run.name, "spm")
 
 

@@ -8,21 +8,24 @@ import json
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from chunks import Chunk, JaccardIndex, cut, identifiers
+from entity_names import entity_names
 from tokenizer import END_OF_TEXT, FILE_SEP, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
 
 RETRIEVED = FILE_SEP + "{path}\n{text}\n"
 SPM = FILE_SEP + "{path}\n" + FIM_PREFIX + FIM_SUFFIX + "{suffix}" + FIM_MIDDLE + "{prefix}"
+NAMES = FILE_SEP + " {names}\n"
 PSM = FILE_SEP + "{path}\n" + FIM_PREFIX + "{prefix}" + FIM_SUFFIX + "{suffix}" + FIM_MIDDLE
-IGNORED, CONTEXT, MIDDLE = 0, 1, 2
-"""Loss classes of a token."""
+IGNORED, CONTEXT, MIDDLE, END = 0, 1, 2, 3
+"""Loss classes of a token; END is the end of text behind a middle."""
 MACHINE_LEARNING = re.compile(
     r"torch|tensor|jax|flax|optax|haiku|keras|learn|transformers|gym|baselines|tianshou|ignite|botorch|pyro|blackjax|monai|"
     r"catalyst|skorch|deepchem|avalanche|kornia|allennlp|deepspeed|gluonts|sktime|autogluon|ax-platform|flwr|mlflow|chex|"
@@ -38,6 +41,10 @@ class Budget:
     right: int = 128
     context: int = 448
     middle: int = 96
+    names: int = 38
+    """Of entity names, in mode compressed."""
+    left_beside_names: int = 340
+    """In place of `left` there, so that the prompt is about as long as without context."""
 
 
 @dataclass
@@ -151,6 +158,15 @@ def context_ids(tokenizer: Tokenizer, chunks: list[Chunk], budget: int) -> list[
     return [i for ids in reversed(kept) for i in ids]
 
 
+def name_ids(tokenizer: Tokenizer, sample: Sample, budget: Budget) -> list[int]:
+    """Entity names of the best chunks in their template; nothing where there are none."""
+    prefix = tokenizer.decode(left_ids(tokenizer, sample.prefix, budget.left_beside_names))
+    suffix = tokenizer.decode(encode(tokenizer, sample.suffix[: 8 * budget.right])[: budget.right])
+    best = [chunk.text for chunk in reversed(sample.retrieved)]
+    names = entity_names(best, prefix, suffix, budget.names, lambda text: len(encode(tokenizer, text)))
+    return encode(tokenizer, NAMES.format(names=" ".join(names))) if names else []
+
+
 def left_ids(tokenizer: Tokenizer, prefix: str, budget: int) -> list[int]:
     """The last whole lines of the prefix within `budget` tokens; a single longer line is cut."""
     text = prefix[-8 * budget :]
@@ -172,22 +188,31 @@ def prompt_ids(tokenizer: Tokenizer, sample: Sample, order: str, budget: Budget)
     return ids
 
 
+Before = Literal["nothing", "chunks", "names"]
+"""What stands before the prompt."""
+
+
 def render(
-    tokenizer: Tokenizer, sample: Sample, order: str, budget: Budget, retrieved: bool
+    tokenizer: Tokenizer, sample: Sample, order: str, budget: Budget, before: Before
 ) -> tuple[list[int], list[int]] | None:
     """(ids, loss classes) of a whole sample, or None if the hole is too long."""
     middle = encode(tokenizer, sample.middle)
     if not 0 < len(middle) <= budget.middle:
         return None
     end = tokenizer.token_to_id(END_OF_TEXT)
-    head = context_ids(tokenizer, sample.retrieved, budget.context) if retrieved else []
+    head: list[int] = []
+    if before == "chunks":
+        head = context_ids(tokenizer, sample.retrieved, budget.context)
+    elif before == "names":
+        head = name_ids(tokenizer, sample, budget)
+        budget = replace(budget, left=budget.left_beside_names)
     if order == "plain":
         text = (sample.prefix + sample.middle)[-8 * budget.left :] + sample.suffix[:2000]
         body = encode(tokenizer, FILE_SEP + sample.path + "\n" + text)[: budget.left + budget.right + budget.middle]
         ids = head + body
         return ids, [CONTEXT] * len(ids)
     prompt = head + prompt_ids(tokenizer, sample, order, budget)
-    return prompt + middle + [end], [CONTEXT] * len(prompt) + [MIDDLE] * (len(middle) + 1)
+    return prompt + middle + [end], [CONTEXT] * len(prompt) + [MIDDLE] * len(middle) + [END]
 
 
 def repositories(corpus: Path, split: str, chunk_tokens: int = 160) -> Iterator[Repository]:
@@ -221,6 +246,7 @@ def main() -> None:
     parser.add_argument("--retrieved", type=float, default=0.6, help="share with retrieved text")
     parser.add_argument("--corpus-bytes", type=int, default=390_000_000, help="size of the split, to spread the samples")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--psm", type=float, default=0.3, help="share of samples in prefix-suffix-middle order")
     args = parser.parse_args()
 
     rng = random.Random(args.seed)
@@ -233,7 +259,7 @@ def main() -> None:
         for _ in range(max(3, round(args.count * weight * repository.bytes / args.corpus_bytes))):
             if args.valid:
                 sample = repository.draw(rng, oracle=0.0, copies=0.0)
-                rows = [render(tokenizer, sample, "spm", Budget(), r) if sample else None for r in (False, True)]
+                rows = [render(tokenizer, sample, "spm", Budget(), b) if sample else None for b in ("nothing", "chunks")]
                 if rows[0] and rows[1]:
                     none.append(rows[0])
                     full.append(rows[1])
@@ -241,10 +267,9 @@ def main() -> None:
             retrieve = rng.random() < args.retrieved
             sample = repository.draw(rng, retrieve=retrieve)
             kind = rng.random()
-            order = "spm" if kind < 0.55 else "psm" if kind < 0.85 else "plain"
-            row = (
-                render(tokenizer, sample, order, Budget(context=rng.choice([160, 320, 448, 448])), retrieve) if sample else None
-            )
+            order = "psm" if kind < args.psm else "plain" if kind < args.psm + 0.15 else "spm"
+            budget = Budget(context=rng.choice([160, 320, 448, 448]))
+            row = render(tokenizer, sample, order, budget, "chunks" if retrieve else "nothing") if sample else None
             if row is not None:
                 train.append(row)
     if args.valid:

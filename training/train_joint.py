@@ -2,10 +2,10 @@
 
     python train_joint.py --run DIR --nodes DIR --minutes 20
 
-HEF's own regimes are `--regime end-to-end` or `separate` (the fuser stays as it was pre-trained) with `--shares 0 0 1`.
+HEF's own regimes are `--regime end-to-end` or `separate` (the fuser stays as it was pre-trained) with `--shares 0 0 1 0`.
 
 The encoder stays frozen (HEF, section 3.3; LlavaCode, section 3.2): its vectors are computed once. Compressed samples put the
-rows of eight nodes before the prompt; six or seven are chunks, the rest files fused from their chunks.
+rows of some nodes and entity names before the prompt; a node may be a file, fused from its chunks.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import checkpoints
-from batches import Batch, SampleSet
+from batches import MIDDLES, Batch, SampleSet, mixed
 from failures import CheckpointError, check_finite, run_stage, write_whole
 from losses import weighted_cross_entropy
 from models.fuser import Fuser
@@ -79,7 +79,9 @@ def mixture_loss(
 class NodeSource:
     """Vectors of the candidates of every sample, and of the chunks of their files, encoded once."""
 
-    def __init__(self, run: Path, nodes: Path, samples: NDArray[np.int64], keep: int, branching: int) -> None:
+    def __init__(
+        self, run: Path, nodes: Path, samples: NDArray[np.int64], keep: int, branching: int, file_share: float
+    ) -> None:
         data = np.load(nodes / "chunks.npz")
         self.candidates = np.load(nodes / "candidates.npy")[:, :keep]
         self.b = branching
@@ -89,7 +91,8 @@ class NodeSource:
         self.span_of = {int(files[s]): (int(s), int(e)) for s, e in zip(starts, ends, strict=True)}
         self.files = files
         rng = np.random.default_rng(3)
-        self.file_of_sample = {int(s): int(files[self.candidates[s, rng.integers(3)]]) for s in samples}
+        with_file = samples[rng.random(len(samples)) < file_share]
+        self.file_of_sample = {int(s): int(files[self.candidates[s, rng.integers(3)]]) for s in with_file}
         wanted = set(self.candidates[samples].flatten().tolist()) - {-1}
         for file in self.file_of_sample.values():
             first, last = self.span_of[file]
@@ -112,12 +115,14 @@ class NodeSource:
         for i, sample in enumerate(samples):
             for j, chunk in enumerate(self.candidates[sample, :count][::-1]):
                 nodes[i, j] = self.vector(int(chunk))
-            first, last = self.span_of[self.file_of_sample[int(sample)]]
+            file = self.file_of_sample.get(int(sample))
+            if file is None:
+                continue
+            first, last = self.span_of[file]
             for k, chunk in enumerate(range(first, min(last, first + FILE_GROUPS * b))):
                 chunks[i, k // b, k % b] = self.vector(chunk)
                 lengths[i, k // b] += 1
-            if rng.random() < 0.6:
-                is_file[i, rng.integers(count)] = True
+            is_file[i, rng.integers(count)] = True
         return tuple(torch.from_numpy(a) for a in (nodes, chunks, lengths, is_file))  # type: ignore[return-value]
 
 
@@ -130,7 +135,7 @@ def mixture(
 ) -> Iterator[tuple[str, list[Micro]]]:  # fmt: skip
     """(samples, micro-batches) of batches whose micro-batches each hold one mode; the weights of a batch sum to 1."""
     rng = np.random.default_rng(seed)
-    size = {"none": 3, "full": 2, "compressed": 3}
+    size = {"none": 3, "full": 2, "compressed": 3, "names": 3}
     modes = list(shares)
     # Shares are of tokens; a micro-batch of one mode is drawn so often that they come out.
     chance = np.asarray([shares[m] / (size[m] * length[m]) for m in modes])
@@ -147,7 +152,7 @@ def mixture(
             parts.append((sets[mode].batch(picked, length[mode]), nodes))
             tokens += size[mode] * length[mode]
         total = sum(float(p.weights.sum()) for p, _ in parts)
-        named = "; ".join(f"{'none or full' if nodes is None else 'compressed'} {list(p.rows)}" for p, nodes in parts)
+        named = "; ".join(f"{'without' if nodes is None else 'with'} pseudo-tokens {list(p.rows)}" for p, nodes in parts)
         yield named, [(p.ids, p.weights / total, *(nodes or (None, None, None, None))) for p, nodes in parts]
 
 
@@ -160,7 +165,7 @@ def middle_losses(
     found: dict[str, float] = {}
     for mode, samples in sets.items():
         plain = copy.copy(samples)
-        plain.class_weights = np.asarray((0.0, 0.0, 1.0), np.float32)
+        plain.class_weights = np.asarray(MIDDLES, np.float32)
         total = weight = 0.0
         for i in range(0, len(rows), 8):
             part = rows[i : i + 8]
@@ -199,14 +204,19 @@ def main() -> None:
     parser.add_argument("--adam-lr", type=float, default=4e-3)
     parser.add_argument("--samples", type=int, default=2_400, help="holes whose nodes are encoded, for compressed samples")
     parser.add_argument("--held-out", type=int, default=96, help="holes kept for validation")
-    parser.add_argument("--node-count", type=int, default=8)
+    parser.add_argument("--node-count", type=int, default=4)
     parser.add_argument("--batch-tokens", type=int, default=10_240)
     parser.add_argument("--middle-weight", type=float, default=4.0)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument(
         "--regime", choices=["end-to-end", "separate"], default="end-to-end", help="separate: the fuser is frozen"
     )
-    parser.add_argument("--shares", type=float, nargs=3, default=[0.2, 0.4, 0.4], help="of the tokens: none, full, compressed")
+    parser.add_argument(
+        "--shares", type=float, nargs=4, default=[0.2, 0.35, 0.35, 0.1],
+        help="of the tokens: none, full, compressed, and entity names without pseudo-tokens",
+    )  # fmt: skip
+    parser.add_argument("--file-share", type=float, default=0.3, help="of compressed samples that hold a file's node")
+    parser.add_argument("--per-node", type=int, help="pseudo-tokens of a node, where fewer than the projector has")
     parser.add_argument("--save-minutes", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-compile", action="store_true")
@@ -216,19 +226,20 @@ def main() -> None:
     reader, reader_facts = checkpoints.load_reader(args.run, "reader")
     fuser, fuser_facts = checkpoints.load_fuser(args.run)
     projector, projector_facts = checkpoints.load_projector(args.run)
+    projector = projector.first_rows(args.per_node or projector.config.per_node)
     fuser.requires_grad_(args.regime == "end-to-end")
     stage = Stage(reader, fuser, projector)
-    weights = (0.0, 1.0, args.middle_weight)
-    none, full = (SampleSet(args.nodes / mode, weights) for mode in ("none", "full"))
-    sets = {"none": none, "full": full, "compressed": none}
+    weights = mixed(args.middle_weight)
+    none, full, named = (SampleSet(args.nodes / mode, weights) for mode in ("none", "full", "named"))
+    sets = {"none": none, "full": full, "compressed": named, "names": named}
     count = min(args.samples, len(none.lengths) - args.held_out)
     with_nodes, valid, others = np.split(np.arange(len(none.lengths)), [count, count + args.held_out])
     encoded = np.concatenate((with_nodes, valid))
-    source = NodeSource(args.run, args.nodes, encoded, args.node_count, fuser.config.branching)
+    source = NodeSource(args.run, args.nodes, encoded, args.node_count, fuser.config.branching, args.file_share)
     valid = valid[source.candidates[valid, -1] >= 0]
     anywhere = np.concatenate((with_nodes, others))
-    rows = {"none": anywhere, "full": anywhere, "compressed": with_nodes}
-    length = {"none": 576, "full": 992, "compressed": 576}
+    rows = {"none": anywhere, "full": anywhere, "compressed": with_nodes, "names": anywhere}
+    length = {"none": 576, "full": 992, "compressed": 576, "names": 576}
     shares = {mode: share for mode, share in zip(rows, args.shares, strict=True) if share > 0}
 
     loss_of = mixture_loss if args.no_compile else torch.compile(mixture_loss, dynamic=False)

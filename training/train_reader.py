@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from batches import SampleSet
+from batches import MIDDLES, SampleSet, mixed
 from failures import check_finite, run_stage, write_whole
 from losses import weighted_cross_entropy
 from models.reader import Reader, ReaderConfig
@@ -105,11 +105,12 @@ def main() -> None:
     model = Reader(config)
     opts = optimizers(model, args.muon_lr, args.adam_lr)
     base = [[g["lr"] for g in o.param_groups] for o in opts]
-    samples = SampleSet(args.samples, (0.0, 1.0, args.middle_weight))
+    samples = SampleSet(args.samples, mixed(args.middle_weight))
     copies = iter(())
     if args.copies is not None:
-        copies = SampleSet(args.copies, (0.0, 0.0, 1.0)).batches(args.micro_tokens, args.micro_tokens, 1, seed=int(time.time()))
-    valid = {v.name: SampleSet(v, (0.0, 0.0, 1.0)) for v in args.valid}
+        synthetic_rows = SampleSet(args.copies, MIDDLES)
+        copies = synthetic_rows.batches(args.micro_tokens, args.micro_tokens, 1, seed=int(time.time()))
+    valid = {v.name: SampleSet(v, MIDDLES) for v in args.valid}
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "reader.pt"
     step, seconds, tokens = 0, 0.0, 0

@@ -9,7 +9,7 @@ export interface Assembled {
   readonly used: readonly Candidate[];
   /** All positions the reader reads. */
   readonly promptTokens: number;
-  /** Of them retrieved text. */
+  /** Of them retrieved text, or names from it. */
   readonly contextTokens: number;
   /** Of them pseudo-tokens. */
   readonly pseudoTokens: number;
@@ -32,8 +32,14 @@ const MAX_CHARS_PER_TOKEN = 16;
 /** Tokenising a candidate takes about a millisecond; what is copied mostly stands in the best. */
 const DRAFT_CANDIDATES = 3;
 
-/** Retrieved text stands in rising order of score, the best next to the current file; pseudo-tokens likewise, before all text. */
-export function assemble(prompt: Prompt, candidates: readonly Candidate[], mode: Mode, deps: AssembleDeps): Assembled {
+/** Entity names stand between pseudo-tokens and prompt; retrieved text stands in rising order of score, the best next to the current file; pseudo-tokens likewise, before all text. */
+export function assemble(
+  prompt: Prompt,
+  candidates: readonly Candidate[],
+  mode: Mode,
+  deps: AssembleDeps,
+  names: readonly string[] = [],
+): Assembled {
   const { manifest, tokenizer } = deps;
   const { budget } = manifest.prompt;
   const room = manifest.reader.maxTokens - budget.newTokens;
@@ -47,17 +53,22 @@ export function assemble(prompt: Prompt, candidates: readonly Candidate[], mode:
 
   const contextRoom = mode === "full" ? Math.min(budget.context, room - head.length - file.length) : 0;
   const context = takeText(candidates, contextRoom, manifest, tokenizer);
+  const { entityNames } = manifest.prompt;
+  const named =
+    entityNames === undefined || names.length === 0
+      ? []
+      : renderTemplate(entityNames.template, { names: names.join(" ") }, tokenizer);
   const rows = mode === "compressed" ? takePseudoTokens(candidates, deps) : { used: [], data: new Float32Array(0) };
 
   // With nothing retrieved the file stands alone.
   const isAlone = repository !== undefined && mode === "full" && context.used.length === 0;
-  const tokens = Int32Array.from(isAlone ? render(alone) : [...head, ...context.ids, ...file]);
+  const tokens = Int32Array.from(isAlone ? render(alone) : [...named, ...head, ...context.ids, ...file]);
   const pseudoTokens = rows.data.length / manifest.reader.readerDim;
   return {
     input: { pseudoTokens: rows.data, tokens },
     used: mode === "full" ? context.used : rows.used,
     promptTokens: tokens.length + pseudoTokens,
-    contextTokens: context.ids.length,
+    contextTokens: context.ids.length + named.length,
     pseudoTokens,
     drafts: rows.used.slice(0, DRAFT_CANDIDATES).map(({ node }) => Int32Array.from(tokenizer.encode(node.text))),
   };

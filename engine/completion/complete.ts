@@ -9,6 +9,7 @@ import { Trace } from "../trace.ts";
 import { otherTexts, type Scored, scored } from "./alternatives.ts";
 import { type Assembled, assemble } from "./assemble.ts";
 import type { DocumentSyntax } from "./documentSyntax.ts";
+import { entityNames } from "./entityNames.ts";
 import type { Offer } from "./filters/filter.ts";
 import type { GatePolicy } from "./gate.ts";
 import type { GateFeatures } from "./gateFeatures.ts";
@@ -16,11 +17,11 @@ import { type Generated, generate } from "./generate.ts";
 import { type Judged, noteJudged, offersOf, suggestionOf } from "./judged.ts";
 import { shapeAt } from "./lines.ts";
 import { postprocess } from "./postprocess.ts";
-import { buildPrompt, type Cursor } from "./prompt.ts";
+import { buildPrompt, type Cursor, type PromptBudget } from "./prompt.ts";
 import type { ReaderCache } from "./readerCache.ts";
 import type { Origin, Recalled, RecentCompletions } from "./recentCompletions.ts";
 import { ASKED_BY_HAND, type Signals } from "./signals.ts";
-import type { StickyCandidates } from "./stickyCandidates.ts";
+import type { Found, StickyCandidates } from "./stickyCandidates.ts";
 import { surroundingsOf } from "./surroundings.ts";
 
 export interface CompleteDeps {
@@ -128,6 +129,9 @@ export interface Completion {
   readonly reused?: Reused;
 }
 
+/** More than any mode reads: text that is too long is passed over. */
+const CANDIDATES = 32;
+
 /** Levels whose nodes each mode can use. */
 const LEVELS_OF: Readonly<Record<Mode, readonly Level[]>> = {
   none: [],
@@ -147,7 +151,7 @@ export async function complete(
   const outcome = outcomeOf(wanted, trace);
   if (!manifest.modes.includes(wanted)) return outcome({ reason: "mode-not-supported" });
 
-  const prompt = buildPrompt(cursor, manifest.prompt.budget, (text) => tokenizer.encode(text).length);
+  const prompt = buildPrompt(cursor, windowsOf(manifest, wanted), (text) => tokenizer.encode(text).length);
   if ("reason" in prompt) return outcome(prompt);
 
   const recalled = deps.recent?.find(cursor, wanted);
@@ -170,11 +174,12 @@ export async function complete(
 
   try {
     const { mode, problems: ofMode } = (await deps.usableMode?.(wanted, signal)) ?? { mode: wanted, problems: [] };
-    const { candidates, problems, overlap } = await trace.time("retrieve", () =>
+    const { candidates, problems, overlap, names } = await trace.time("retrieve", () =>
       candidatesFor(cursor, prompt, mode, signals, deps, signal),
     );
     if (overlap !== undefined) trace.note("overlap", overlap);
-    const assembled = await trace.time("assemble", () => assemble(prompt, candidates, mode, deps));
+    if (names.length > 0) trace.note("names", names.join(" "));
+    const assembled = await trace.time("assemble", () => assemble(prompt, candidates, mode, deps, names));
     const asked = options.drafts === false ? { input: assembled.input } : assembled;
     const known = writtenBefore(prompt, assembled, maxLines, options, deps);
     if (known !== undefined) trace.note("origin", "the reader has read the same before");
@@ -262,14 +267,27 @@ async function candidatesFor(
   signals: Signals,
   deps: CompleteDeps,
   signal: AbortSignal | undefined,
-): Promise<Retrieved> {
-  if (mode === "none" || deps.retrieve === undefined) return { candidates: [], problems: [] };
-  const { budget } = deps.manifest.prompt;
+): Promise<Retrieved & Found> {
+  if (mode === "none" || deps.retrieve === undefined) return { candidates: [], names: [], problems: [] };
   const kept = signals.trigger === "automatic" ? deps.sticky?.find(cursor, mode) : undefined;
-  if (kept !== undefined) return { candidates: kept, problems: [] };
-  const retrieved = await deps.retrieve(prompt, { limit: budget.pseudoTokens, levels: LEVELS_OF[mode] }, signal);
-  deps.sticky?.add(cursor, mode, retrieved.candidates);
-  return retrieved;
+  if (kept !== undefined) return { ...kept, problems: [] };
+  const retrieved = await deps.retrieve(prompt, { limit: CANDIDATES, levels: LEVELS_OF[mode] }, signal);
+  const found = { ...retrieved, names: namesFor(prompt, retrieved.candidates, mode, deps) };
+  deps.sticky?.add(cursor, mode, found);
+  return found;
+}
+
+function namesFor(prompt: Prompt, candidates: readonly Candidate[], mode: Mode, deps: CompleteDeps): readonly string[] {
+  const { entityNames: wanted } = deps.manifest.prompt;
+  if (mode !== "compressed" || wanted === undefined) return [];
+  const chunks = candidates.filter(({ node }) => node.level === "chunk").map(({ node }) => node.text);
+  return entityNames(chunks, prompt, wanted.budget, (text) => deps.tokenizer.encode(text).length);
+}
+
+/** Tokens around the cursor: names take their room from the left. */
+function windowsOf({ prompt }: PackManifest, mode: Mode): PromptBudget {
+  const { budget, entityNames } = prompt;
+  return mode === "compressed" && entityNames !== undefined ? { ...budget, left: entityNames.left } : budget;
 }
 
 /** All that was offered, at the place where it was: the editor asks again for every look at the next one. */

@@ -9,6 +9,12 @@ const NEAR_LINES = 8;
 /** Two files in turn, in two modes. */
 const CAPACITY = 4;
 
+export interface Found {
+  readonly candidates: readonly Candidate[];
+  /** Entity names from them. */
+  readonly names: readonly string[];
+}
+
 interface Kept {
   readonly path: string;
   readonly mode: Mode;
@@ -16,7 +22,7 @@ interface Kept {
   readonly line: number;
   /** Of the index. */
   readonly generation: number;
-  readonly candidates: readonly Candidate[];
+  readonly found: Found;
 }
 
 export class StickyCandidates {
@@ -29,7 +35,7 @@ export class StickyCandidates {
   }
 
   /** What was retrieved last for this mode near the cursor, in the same scope and the same index. */
-  find(cursor: Cursor, mode: Mode): readonly Candidate[] | undefined {
+  find(cursor: Cursor, mode: Mode): Found | undefined {
     const { scope, line } = placeOf(cursor);
     const generation = this.#generation();
     return this.#kept.find(
@@ -39,16 +45,16 @@ export class StickyCandidates {
         kept.scope === scope &&
         kept.generation === generation &&
         Math.abs(kept.line - line) <= NEAR_LINES,
-    )?.candidates;
+    )?.found;
   }
 
-  add(cursor: Cursor, mode: Mode, candidates: readonly Candidate[]): void {
+  add(cursor: Cursor, mode: Mode, { candidates, names }: Found): void {
     const generation = this.#generation();
     const others = this.#kept.filter((kept) => kept.path !== cursor.path || kept.mode !== mode);
-    this.#kept = [{ path: cursor.path, mode, generation, candidates, ...placeOf(cursor) }, ...others].slice(
-      0,
-      CAPACITY,
-    );
+    this.#kept = [
+      { path: cursor.path, mode, generation, found: { candidates, names }, ...placeOf(cursor) },
+      ...others,
+    ].slice(0, CAPACITY);
   }
 }
 

@@ -56,6 +56,8 @@ export interface PackManifest {
     readonly spm?: string;
     /** In place of them where retrieved text stands before the file. */
     readonly repository?: { readonly head: string; readonly file: string };
+    /** Absent: mode compressed reads pseudo-tokens alone. */
+    readonly entityNames?: { readonly template: string; readonly budget: number; readonly left: number };
     readonly stopTokens: readonly string[];
     readonly budget: {
       readonly left: number;
@@ -223,6 +225,8 @@ function contradictionsOf(pack: PackManifest): string[] {
     said.push(`chunks of ${chunking.maxTokens} tokens exceed the encoder's ${encoder.maxTokens}`);
   if (projector !== undefined && budget.pseudoTokens < projector.perNode)
     said.push(`K = ${budget.pseudoTokens} is less than one node's ${projector.perNode} pseudo-tokens`);
+  if (prompt.entityNames !== undefined && !prompt.entityNames.template.includes("{names}"))
+    said.push("prompt.entityNames.template has no place for {names}");
   const longest = budget.left + budget.right + Math.max(budget.context, budget.pseudoTokens) + budget.newTokens;
   if (longest > reader.maxTokens)
     said.push(`the budget adds up to ${longest} tokens, the reader was trained for ${reader.maxTokens}`);

@@ -85,6 +85,18 @@ describe("assemble", () => {
     expect(promptTokens).toBe(4 + input.tokens.length);
   });
 
+  it("puts entity names between pseudo-tokens and prompt", () => {
+    const entityNames = { template: "<|file_sep|> {names}\n", budget: 20, left: 80 };
+    const manifest = { ...MANIFEST, prompt: { ...MANIFEST.prompt, entityNames } };
+    const names = ["area_of", "<|fim_middle|>"];
+    const { input, contextTokens } = assemble(PROMPT, [candidate(1, "")], "compressed", { ...DEPS, manifest }, names);
+    const text = "<|file_sep|> area_of <|fim_middle|>\n";
+    expect(TOKENIZER.decode([...input.tokens.subarray(0, contextTokens)])).toBe(text);
+    expect(contextTokens).toBe(1 + text.length - "<|file_sep|>".length);
+    const without = assemble(PROMPT, [candidate(1, "")], "compressed", { ...DEPS, manifest });
+    expect([...without.input.tokens]).toEqual([...input.tokens.subarray(contextTokens)]);
+  });
+
   it("never exceeds what the reader can hold", () => {
     const deps = { ...DEPS, manifest: { ...MANIFEST, reader: { ...MANIFEST.reader, maxTokens: 90 } } };
     const { promptTokens } = assemble(

@@ -1,8 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { StickyCandidates } from "../../engine/completion/stickyCandidates.ts";
-import type { Candidate } from "../../engine/domain.ts";
 
-const FOUND: readonly Candidate[] = [];
+const FOUND = { candidates: [], names: ["found"] };
 const TEXT = "class A:\n    def f(self):\n        x = 1\n\n    def g(self):\n        y = 2\n";
 
 function at(text: string, marker: string, path = "a.py") {
@@ -13,9 +12,9 @@ describe("StickyCandidates", () => {
   it("stay while a line of one scope is typed, in one mode and one file", () => {
     const sticky = new StickyCandidates(() => 1);
     sticky.add(at(TEXT, "x"), "full", FOUND);
-    expect(sticky.find(at(TEXT, "x = 1"), "full")).toBe(FOUND);
+    expect(sticky.find(at(TEXT, "x = 1"), "full")).toEqual(FOUND);
     const longer = TEXT.replace("x = 1", "x = 1\n        z = x");
-    expect(sticky.find(at(longer, "z = x"), "full")).toBe(FOUND);
+    expect(sticky.find(at(longer, "z = x"), "full")).toEqual(FOUND);
     expect(sticky.find(at(TEXT, "x = 1"), "compressed")).toBeUndefined();
     expect(sticky.find(at(TEXT, "x = 1", "b.py"), "full")).toBeUndefined();
   });
@@ -35,6 +34,6 @@ describe("StickyCandidates", () => {
     const sticky = new StickyCandidates(() => 1);
     for (const path of ["a.py", "b.py", "c.py", "d.py", "e.py"]) sticky.add(at(TEXT, "x", path), "full", FOUND);
     expect(sticky.find(at(TEXT, "x", "a.py"), "full")).toBeUndefined();
-    expect(sticky.find(at(TEXT, "x", "b.py"), "full")).toBe(FOUND);
+    expect(sticky.find(at(TEXT, "x", "b.py"), "full")).toEqual(FOUND);
   });
 });

@@ -1,6 +1,6 @@
 """The projector: a node's vector -> its pseudo-tokens, rows of the reader's input space (LlavaCode, section 3.1; HEF, 3.5)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -47,3 +47,14 @@ class Projector(nn.Module):
             hidden = F.gelu(self.mid(hidden))
             hidden = hidden if self.mid_norm is None else self.mid_norm(hidden)
         return self.down(hidden).view(-1, c.per_node, c.reader_dim)
+
+    def first_rows(self, per_node: int) -> "Projector":
+        """A projector of the first `per_node` rows of this one."""
+        assert per_node <= self.config.per_node, f"{self.config.per_node} rows are trained, not {per_node}."
+        if per_node == self.config.per_node:
+            return self
+        twin = Projector(replace(self.config, per_node=per_node))
+        size = per_node * self.config.reader_dim
+        own = self.state_dict()
+        twin.load_state_dict({name: value[:size] if name.startswith("down.") else value for name, value in own.items()})
+        return twin

@@ -10,12 +10,14 @@ from tokenizers import Tokenizer
 from chunks import JaccardIndex, cut, identifiers
 from copies import copying_row
 from corpus import licence_of, overlaps, shingles, unfit
-from samples import Budget, Sample, context_ids, draw_hole, prompt_ids, render
+from samples import END, MIDDLE, Budget, Sample, context_ids, draw_hole, prompt_ids, render
 from tokenizer import SPECIAL
 
 CODE = "\n\n".join(
     f"def area_{i}(radius_{i}, scale):\n    value = radius_{i} * scale\n    return value + {i}" for i in range(40)
 )
+
+NAMED = "def spread_of(span, radius_7):\n    return helper_of(span) * radius_7\n\n\ndef unrelated(thing):\n    return thing"
 
 
 def test_a_hole_is_a_cut_of_the_file() -> None:
@@ -34,10 +36,21 @@ def test_the_template_round_trips(tokenizer: Tokenizer) -> None:
     assert text == "<|file_sep|>a/b.py\n<|fim_prefix|><|fim_suffix|>x = 2\n<|fim_middle|>def f():\n"
     text = tokenizer.decode(prompt_ids(tokenizer, sample, "psm", Budget()), skip_special_tokens=False)
     assert text == "<|file_sep|>a/b.py\n<|fim_prefix|>def f():\n<|fim_suffix|>x = 2\n<|fim_middle|>"
-    row = render(tokenizer, sample, "spm", Budget(), retrieved=False)
+    row = render(tokenizer, sample, "spm", Budget(), "nothing")
     assert row is not None
-    middle = [i for i, kind in zip(*row, strict=True) if kind == 2]
-    assert tokenizer.decode(middle, skip_special_tokens=False) == "    return 1\n<|endoftext|>"
+    middle = [i for i, kind in zip(*row, strict=True) if kind == MIDDLE]
+    assert tokenizer.decode(middle) == "    return 1\n" and row[1][-1] == END
+
+
+def test_entity_names_stand_before_a_shorter_prompt(tokenizer: Tokenizer) -> None:
+    sample = Sample("r", "a.py", CODE + "\n\ndef area_of(radius_7):\n", "    return 1\n", "", cut("other.py", NAMED, 640))
+    budget = Budget(left=200, names=40, left_beside_names=40)
+    alone, named = (render(tokenizer, sample, "spm", budget, before) for before in ("nothing", "names"))
+    assert alone is not None and named is not None and len(named[0]) < len(alone[0])
+    text = tokenizer.decode(named[0], skip_special_tokens=False)
+    first, rest = text.split("\n", 1)
+    assert first.startswith("<|file_sep|> ") and "spread_of" in first.split() and "radius_7" not in first.split()
+    assert rest.startswith("<|file_sep|>a.py\n<|fim_prefix|>")
 
 
 def test_prompts_keep_to_their_budget_and_to_whole_lines(tokenizer: Tokenizer) -> None:

@@ -37,6 +37,7 @@ def work(family: Family, tmp_path: Path) -> Path:
 
     write(nodes / "none", rows(24))
     write(nodes / "full", rows(40))
+    write(nodes / "named", rows(28))
     chunks = Ragged.of([rng.integers(9, 320, 8).tolist() for _ in range(CHUNKS)])
     files = np.repeat(np.arange(3), 4)
     np.savez(nodes / "chunks.npz", tokens=chunks.tokens, offsets=chunks.offsets, files=files, folders=files, repos=files * 0)
@@ -59,17 +60,24 @@ def changed(work: Path, name: str) -> bool:
 
 @pytest.mark.parametrize("regime", ["end-to-end", "separate"])
 def test_what_each_regime_trains(monkeypatch: pytest.MonkeyPatch, work: Path, regime: str) -> None:
-    train(monkeypatch, work, "--regime", regime, "--shares", "0", "0", "1")
+    train(monkeypatch, work, "--regime", regime, "--shares", "0", "0", "1", "0")
     assert changed(work, "reader") and changed(work, "projector")
     assert changed(work, "fuser") == (regime == "end-to-end")
     facts = json.loads((work / "run" / "joint" / "facts.json").read_text())
     assert facts["regime"] == regime and facts["shares"] == {"compressed": 1.0}
 
 
+def test_a_projector_keeps_its_first_rows(family: Family) -> None:
+    projector = family.projector
+    half = projector.first_rows(projector.config.per_node // 2)
+    vectors = torch.randn(3, projector.config.vector_dim)
+    assert torch.equal(half(vectors), projector(vectors)[:, : half.config.per_node])
+
+
 def test_the_mixture_holds_every_mode(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
     train(monkeypatch, work)
     facts = json.loads((work / "run" / "joint" / "facts.json").read_text())
-    assert set(facts["middle loss after"]) == {"none", "full", "compressed"}
+    assert set(facts["middle loss after"]) == {"none", "full", "compressed", "names"}
 
 
 def test_an_interrupted_run_goes_on(monkeypatch: pytest.MonkeyPatch, work: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,6 +105,8 @@ def test_a_loss_that_is_no_number_stops_the_run(monkeypatch: pytest.MonkeyPatch,
     state = load(file)
     state["model"]["down.weight"][:] = float("nan")
     torch.save(state, file)
-    with pytest.raises(NonFiniteLossError, match=r"the loss is nan at step 0; batch: .*compressed \[\d+, .*nothing was saved"):
-        train(monkeypatch, work, "--shares", "0", "0", "1")
+    with pytest.raises(
+        NonFiniteLossError, match=r"the loss is nan at step 0; batch: .*pseudo-tokens \[\d+, .*nothing was saved"
+    ):
+        train(monkeypatch, work, "--shares", "0", "0", "1", "0")
     assert not (work / "run" / "joint" / "reader.pt").exists()
