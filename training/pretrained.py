@@ -178,14 +178,14 @@ def as_qwen2(reader: Reader, end: int | None = None, end_bias: float = 0.0) -> Q
     return model
 
 
-def load_own_reader(run: Path, dtype: torch.dtype, end_bias: float = 0.0) -> PretrainedReader:
-    """The reader of the last stage of a run folder, with the bias its export has."""
+def load_own_reader(run: Path, dtype: torch.dtype) -> PretrainedReader:
+    """The reader of the last stage of a run folder."""
     file = run / "tokenizer" / "tokenizer.json"
     if not file.is_file():
         raise CheckpointError(f"{run} has no tokenizer/tokenizer.json. Make it with tokenizer.py.")
     tokenizer = Tokenizer.from_file(str(file))
     reader, _ = checkpoints.load_reader(run)
-    model = as_qwen2(reader, int(tokenizer.token_to_id(END_OF_TEXT)), end_bias)
+    model = as_qwen2(reader)
     return PretrainedReader(frozen(model.to(dtype)), tokenizer, run.name, "spm")
 
 
