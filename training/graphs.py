@@ -27,10 +27,10 @@ def array(tensor: Tensor) -> NDArray[np.float32]:
 class Graph:
     """A growing ONNX graph; every method returns the name of what it computes."""
 
-    def __init__(self, name: str, accuracy_level: int = 4) -> None:
+    def __init__(self, name: str, accuracy_level: int | None = 4) -> None:
         self.name = name
         self.accuracy_level = accuracy_level
-        """4: int8 activations, the fast path. 0: float32 activations, for checking the graph itself."""
+        """4: int8 activations, the fast path. 0: float32 ones, for checking the graph itself. None: float32 weights too."""
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
         self.inputs: list[onnx.ValueInfoProto] = []
@@ -63,6 +63,9 @@ class Graph:
 
     def linear(self, x: str, name: str, weight: Tensor, bias: Tensor | None = None, output: str | None = None) -> str:
         """x @ weight.T + bias with int8 blocks. weight: [out, in]."""
+        if self.accuracy_level is None:
+            product = self.op("MatMul", [x, self.constant(name + ".w", array(weight).T)], None if bias is not None else output)
+            return product if bias is None else self.op("Add", [product, self.constant(name + ".b", array(bias))], output)
         levels, scales = quantise.blocks(array(weight))
         inputs = [x, self.constant(name + ".q", levels), self.constant(name + ".s", scales)]
         if bias is not None:
@@ -74,6 +77,8 @@ class Graph:
 
     def table(self, ids: str, name: str, weight: Tensor, output: str | None = None) -> str:
         """Rows of an int8 table times their scale."""
+        if self.accuracy_level is None:
+            return self.op("Gather", [self.constant(name + ".w", array(weight)), ids], output)
         levels, scales = quantise.rows(array(weight))
         row = self.op("Gather", [self.constant(name + ".q", levels), ids])
         scale = self.op("Gather", [self.constant(name + ".s", scales), ids])
@@ -169,15 +174,15 @@ def batch_trunk(g: Graph, x: str, trunk: Trunk, lengths: str) -> str:
     return normed
 
 
-def embed_graph(reader: Reader) -> onnx.ModelProto:
+def embed_graph(reader: Reader, accuracy_level: int | None = 4) -> onnx.ModelProto:
     """input_ids -> inputs_embeds."""
-    g = Graph("embed")
+    g = Graph("embed", accuracy_level)
     ids = g.input("input_ids", TensorProto.INT64, [1, "T"])
     g.table(ids, "embed", reader.embed_tokens.weight, g.output("inputs_embeds", TensorProto.FLOAT, [1, "T", reader.config.dim]))
     return g.model()
 
 
-def reader_graph(reader: Reader, logit_bias: Tensor | None = None, accuracy_level: int = 4) -> onnx.ModelProto:
+def reader_graph(reader: Reader, logit_bias: Tensor | None = None, accuracy_level: int | None = 4) -> onnx.ModelProto:
     """The decoder with delta key/value outputs; only `logit_rows` pass through the last MLP and the output layer."""
     g, c, trunk = Graph("reader", accuracy_level), reader.config, reader.trunk
     x = g.input("inputs_embeds", TensorProto.FLOAT, [1, "T", c.dim])
