@@ -44,7 +44,7 @@ def save(path: Path, model: nn.Module, facts: dict[str, Any]) -> None:
 
 
 def load(path: Path) -> dict[str, Any]:
-    return torch.load(path, weights_only=False)
+    return torch.load(path, weights_only=False, map_location="cpu")
 
 
 def load_reader(run: Path, stage: str | None = None) -> tuple[Reader, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Data parallelism inside one process: single-threaded replicas that take micro-batches from one list.
+"""Gradients of a list of micro-batches: on the CPU by single-threaded replicas that take from one list, on a GPU by one model.
 
 On a machine whose cores are shared with other work, two threads inside every operation wait for the slower one thousands of
 times a step; replicas meet once a step. They share the weights and own their gradients.
@@ -17,11 +17,27 @@ LossOf = Callable[..., Tensor]
 """(model, *micro-batch) -> a loss to be summed over micro-batches."""
 
 
+def chosen_device(name: str | None) -> torch.device:
+    """The named device, or a GPU if there is one."""
+    return torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def device_of(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
+def on_device(values: Sequence[Any], device: torch.device) -> list[Any]:
+    """Tensors moved, all else as it is."""
+    return [v.to(device, non_blocking=True) if isinstance(v, Tensor) else v for v in values]
+
+
 class Replicas:
-    """Copies of a model that share its weights."""
+    """Copies of a model that share its weights; one where the model is not on the CPU."""
 
     def __init__(self, model: nn.Module, loss_of: LossOf, count: int) -> None:
         torch.set_num_threads(1)
+        self.device = device_of(model)
+        count = count if self.device.type == "cpu" else 1
         self.model = model
         self.loss_of = loss_of
         self.copies = [model]
@@ -33,11 +49,12 @@ class Replicas:
         self.pool = ThreadPoolExecutor(count, initializer=lambda: torch.set_num_threads(1))
         self.lock = threading.Lock()
 
-    def run(self, replica: nn.Module, micro: Sequence[Any]) -> float:
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = self.loss_of(replica, *micro)
+    def run(self, replica: nn.Module, micro: Sequence[Any]) -> Tensor:
+        """The loss, where the model is: to look at it would wait for the device."""
+        with torch.autocast(self.device.type, torch.bfloat16):
+            loss = self.loss_of(replica, *on_device(micro, self.device))
         loss.backward()
-        return float(loss.detach())
+        return loss.detach()
 
     def warm_up(self, micro: Sequence[Any]) -> None:
         """Compile for one shape, one replica after another: compiling is not safe in threads."""
@@ -50,13 +67,13 @@ class Replicas:
         waiting = list(micros)
 
         def work(replica: nn.Module) -> float:
-            total = 0.0
+            total = torch.zeros((), device=self.device)
             while True:
                 with self.lock:
                     if not waiting:
-                        return total
+                        return float(total)
                     micro = waiting.pop()
-                total += self.run(replica, micro)
+                total = total + self.run(replica, micro)
 
         total = sum(self.pool.map(work, self.copies))
         for twin in self.copies[1:]:

@@ -24,7 +24,7 @@ from losses import info_nce
 from models.encoder import Encoder
 from models.projector import Projector
 from nodes import Ragged
-from parallel import Replicas
+from parallel import Replicas, chosen_device, on_device
 from train_reader import optimizers
 
 TEMPERATURE = 0.05
@@ -85,6 +85,7 @@ def main() -> None:
     parser.add_argument("--chunk-tokens", type=int, default=176)
     parser.add_argument("--naming-weight", type=float, default=0.5)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--device", help="default: a GPU if there is one")
     parser.add_argument("--no-compile", action="store_true")
     args = parser.parse_args()
 
@@ -114,6 +115,7 @@ def main() -> None:
         arrays = (q, q_lengths, k, k_lengths, same, naming)
         return (*(torch.from_numpy(a) for a in arrays), share, args.naming_weight)
 
+    stage.to(chosen_device(args.device))
     loss_of = both_losses if args.no_compile else torch.compile(both_losses, dynamic=False)
     replicas = Replicas(stage, loss_of, args.workers)
     parts = max(1, args.batch // args.micro)
@@ -138,12 +140,12 @@ def main() -> None:
 
     stage.eval()
     hits, total = 0, 0
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), torch.autocast(replicas.device.type, torch.bfloat16):
         for _ in range(8):
-            q, q_lengths, k, k_lengths, same, *_ = micro_batch(held_out, 1.0)
+            q, q_lengths, k, k_lengths, same, *_ = on_device(micro_batch(held_out, 1.0), replicas.device)
             found = stage.encoder(q, q_lengths) @ stage.encoder(k, k_lengths).T
             best = found.argmax(-1)
-            hits += int(same[torch.arange(len(best)), best].sum())
+            hits += int(same[torch.arange(len(best), device=best.device), best].sum())
             total += len(best)
     facts = {"steps": step, "pairs": step * parts * args.micro, "held-out recall at 1 of 48": round(hits / total, 3)}
     print(json.dumps(facts))

@@ -31,7 +31,7 @@ from models.fuser import Fuser
 from models.projector import Projector
 from models.reader import Reader
 from nodes import Ragged
-from parallel import Replicas
+from parallel import Replicas, chosen_device, device_of, on_device
 from train_reader import optimizers
 from vectors import encode_rows
 
@@ -131,11 +131,11 @@ Micro = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None, Tenso
 
 def mixture(
     sets: dict[str, SampleSet], source: NodeSource, rows: dict[str, NDArray[np.int64]], shares: dict[str, float],
-    length: dict[str, int], batch_tokens: int, count: int, seed: int,
+    length: dict[str, int], batch_tokens: int, micro_rows: int, count: int, seed: int,
 ) -> Iterator[tuple[str, list[Micro]]]:  # fmt: skip
     """(samples, micro-batches) of batches whose micro-batches each hold one mode; the weights of a batch sum to 1."""
     rng = np.random.default_rng(seed)
-    size = {"none": 3, "full": 2, "compressed": 3, "names": 3}
+    size = {mode: max(1, micro_rows * 2 // 3) if mode == "full" else micro_rows for mode in shares}
     modes = list(shares)
     # Shares are of tokens; a micro-batch of one mode is drawn so often that they come out.
     chance = np.asarray([shares[m] / (size[m] * length[m]) for m in modes])
@@ -171,8 +171,9 @@ def middle_losses(
             part = rows[i : i + 8]
             batch = plain.batch(part, int(samples.lengths[part].max()) - 1)
             nodes = source.batch(part, count, rng) if mode == "compressed" else (None, None, None, None)
-            with torch.autocast("cpu", torch.bfloat16):
-                total += float(mixture_loss(stage, batch.ids, batch.weights, *nodes))
+            device = device_of(stage)
+            with torch.autocast(device.type, torch.bfloat16):
+                total += float(mixture_loss(stage, *on_device((batch.ids, batch.weights, *nodes), device)))
             weight += float(batch.weights.sum())
         found[mode] = round(total / weight, 4)
     return found
@@ -219,6 +220,10 @@ def main() -> None:
     parser.add_argument("--per-node", type=int, help="pseudo-tokens of a node, where fewer than the projector has")
     parser.add_argument("--save-minutes", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--micro-rows", type=int, default=3, help="samples of a micro-batch; with retrieved text two thirds of it"
+    )
+    parser.add_argument("--device", help="default: a GPU if there is one")
     parser.add_argument("--no-compile", action="store_true")
     args = parser.parse_args()
 
@@ -228,7 +233,7 @@ def main() -> None:
     projector, projector_facts = checkpoints.load_projector(args.run)
     projector = projector.first_rows(args.per_node or projector.config.per_node)
     fuser.requires_grad_(args.regime == "end-to-end")
-    stage = Stage(reader, fuser, projector)
+    stage = Stage(reader, fuser, projector).to(chosen_device(args.device))
     weights = mixed(args.middle_weight)
     none, full, named = (SampleSet(args.nodes / mode, weights) for mode in ("none", "full", "named"))
     sets = {"none": none, "full": full, "compressed": named, "names": named}
@@ -254,7 +259,8 @@ def main() -> None:
     unfinished = args.run / "joint" / "unfinished.pt"
     step, seconds, tokens, running = resumed(unfinished, stage, opts)
     began, saved = time.time() - seconds, time.time()
-    for named, batch in mixture(sets, source, rows, shares, length, args.batch_tokens, args.node_count, args.seed + step):
+    budget = (args.batch_tokens, args.micro_rows, args.node_count)
+    for named, batch in mixture(sets, source, rows, shares, length, *budget, args.seed + step):
         progress = max((time.time() - began) / (args.minutes * 60), step / args.max_steps)
         if progress >= 1.0:
             break

@@ -21,7 +21,7 @@ from batches import MIDDLES, SampleSet, mixed
 from failures import check_finite, run_stage, write_whole
 from losses import weighted_cross_entropy
 from models.reader import Reader, ReaderConfig
-from parallel import Replicas
+from parallel import Replicas, chosen_device, device_of
 
 WARM_UP, DECAY_FROM = 0.02, 0.4
 """Shares of the planned time."""
@@ -60,8 +60,9 @@ def validation_loss(model: Reader, samples: SampleSet) -> float:
     for i in range(0, len(order), size):
         rows = order[i : i + size]
         batch = samples.batch(rows, int(samples.lengths[rows].max()) - 1)
-        with torch.autocast("cpu", torch.bfloat16):
-            loss = next_token_loss(model, batch.ids, batch.weights)
+        device = device_of(model)
+        with torch.autocast(device.type, torch.bfloat16):
+            loss = next_token_loss(model, batch.ids.to(device), batch.weights.to(device))
         total += float(loss)
         weight += float(batch.weights.sum())
     return total / weight
@@ -97,12 +98,13 @@ def main() -> None:
     parser.add_argument("--valid-every", type=int, default=250, help="steps")
     parser.add_argument("--save-minutes", type=float, default=3.0)
     parser.add_argument("--workers", type=int, default=2, help="replicas, one thread each")
+    parser.add_argument("--device", help="default: a GPU if there is one")
     parser.add_argument("--no-compile", action="store_true")
     args = parser.parse_args()
 
     torch.manual_seed(0)
     config = ReaderConfig(args.vocab_size, args.dim, args.layers, args.heads, args.kv_heads, args.ffn)
-    model = Reader(config)
+    model = Reader(config).to(chosen_device(args.device))
     opts = optimizers(model, args.muon_lr, args.adam_lr)
     base = [[g["lr"] for g in o.param_groups] for o in opts]
     samples = SampleSet(args.samples, mixed(args.middle_weight))
@@ -115,7 +117,7 @@ def main() -> None:
     checkpoint = args.out / "reader.pt"
     step, seconds, tokens = 0, 0.0, 0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=False)
+        state = torch.load(checkpoint, weights_only=False, map_location=device_of(model))
         model.load_state_dict(state["model"])
         for o, s in zip(opts, state["optimizers"], strict=True):
             o.load_state_dict(s)
