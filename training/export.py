@@ -17,7 +17,7 @@ import torch
 
 import parity
 from checkpoints import load_family
-from model_card import model_card
+from model_card import curve_table, model_card
 from samples import NAMES, PSM, RETRIEVED, SPM, Budget
 from seal import seal
 from tokenizer import STOP_TOKENS
@@ -116,7 +116,7 @@ def main() -> None:
     torch.manual_seed(0)
     family, facts = load_family(args.run, args.provisional)
     family = dataclasses.replace(family, end_bias=args.end_bias)
-    differences = export(family, args, facts, model_card(args.sources, facts))
+    differences = export(family, args, facts, model_card(args.sources, facts, curve_table(args.run / "reader" / "curve.jsonl")))
     total = sum(f.stat().st_size for f in args.out.iterdir())
     print(f"{args.out.name}: {total / 1e6:.2f} MB")
     for name, value in differences.items():

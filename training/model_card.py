@@ -18,7 +18,19 @@ def stage_lines(facts: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def model_card(sources: Path, facts: dict[str, Any]) -> str:
+def curve_table(file: Path) -> str:
+    """The reader's losses where held-out ones were taken, from the stage's curve.jsonl; nothing where there is none."""
+    lines = file.read_text().splitlines() if file.is_file() else []
+    rows, loss = [], float("nan")
+    for line in map(json.loads, lines):
+        loss = line.get("loss", loss)
+        if "none" in line and "full" in line:
+            rows.append(f"| {line['tokens'] / 1e6:.1f} | {loss:.2f} | {line['none']:.3f} | {line['full']:.3f} |")
+    head = "| tokens, M | training loss | held-out middle, alone | with retrieved text |\n|---|---|---|---|\n"
+    return "Losses of the reader's stage, nats a token:\n\n" + head + "\n".join(rows) if rows else ""
+
+
+def model_card(sources: Path, facts: dict[str, Any], curve: str = "") -> str:
     """Markdown."""
     content = json.loads(sources.read_text())
     table = content["sources"]
@@ -41,7 +53,9 @@ retrieved text. It does not know libraries the way a large model does; for that,
 
 {stage_lines(facts)}
 
-The reader was pre-trained for about {flops:.1e} FLOPs.
+The reader was trained for about {flops:.1e} FLOPs.
+
+{curve}
 
 ## Data
 
