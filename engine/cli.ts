@@ -6,6 +6,7 @@ import {
   chunksCommand,
   doctorCommand,
   lspCommand,
+  packsAddCommand,
   packsListCommand,
   packsPrepareCommand,
   packsVerifyCommand,
@@ -125,6 +126,13 @@ function buildProgram(): Command {
     .option("--with <pack>", "the pack that gives encoder and fuser", "auto")
     .addOption(json())
     .action((source, options) => packsPrepareCommand(installation, source, options));
+  packs
+    .command("add <dir>")
+    .description("take up a projector add-on; it gives the packs with its reader the mode compressed")
+    .option("--encoder <src>", "checkpoint folder or ONNX export of its encoder, where it does not hold it")
+    .addOption(new Option("--format <format>", "weights of an encoder made here").choices(MATRIX_FORMATS).default("q8"))
+    .addOption(json())
+    .action((source, options) => packsAddCommand(installation, source, options));
   packs
     .command("verify [pack]")
     .description("manifest, every sha256, parity samples")

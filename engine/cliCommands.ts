@@ -277,10 +277,12 @@ export async function evalCommand(installation: Installation, tasksFile: string,
   const checkParse = options.checkParse ? await createParseCheck() : undefined;
   const report = await withEngine(installation, options, (engine, settings) => {
     const retrievers = options.retrievers ?? settings["retrieval.retrievers"];
+    const modes = options.modes.filter((mode) => engine.pack.manifest.modes.includes(mode));
+    if (modes.length < options.modes.length) say(engine.compressedFault ?? "The pack lacks a mode that was asked for.");
     say(`${settingOf(engine, tasks.length)}, ${retrievers.join("+")}`);
     return evaluate(engine, tasks, {
       reposDir: resolve(options.repos),
-      modes: options.modes,
+      modes,
       storeParent: storeParent(options.store),
       settings: { ...settings, "retrieval.retrievers": retrievers },
       ...(checkParse === undefined ? {} : { checkParse }),

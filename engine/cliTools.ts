@@ -2,15 +2,19 @@
 import { once } from "node:events";
 import { join, resolve } from "node:path";
 import { createConnection, ProposedFeatures } from "vscode-languageserver/node";
+import { takeAddOn } from "./addOns.ts";
 import { keyFromEnvironment, print, type ReaderChoice, say, settingsOf, storeParent } from "./cliCommands.ts";
 import { doctor } from "./doctor.ts";
 import { startChunker } from "./indexing/chunker.ts";
 import { exportChunks } from "./indexing/exportChunks.ts";
-import { checkParity } from "./infer/parity.ts";
+import { checkAddOnParity } from "./infer/addOnParity.ts";
+import { checkParity, type ParityReport } from "./infer/parity.ts";
+import { installAddOn } from "./installAddOn.ts";
 import type { Installation } from "./installation.ts";
 import { LanguageServer } from "./languageServer.ts";
+import { isFor, openAddOn } from "./pack/addOn.ts";
 import type { MatrixFormat } from "./pack/matrices.ts";
-import { findPack, listPacks, openPack, preparedPacksDir, verifyPack } from "./pack/pack.ts";
+import { findPack, listPacks, openPack, type Pack, preparedPacksDir, verifyPack } from "./pack/pack.ts";
 import { idOf, preparePack } from "./prepare.ts";
 
 export async function doctorCommand(
@@ -27,10 +31,8 @@ export async function doctorCommand(
 
 export async function packsListCommand(installation: Installation, options: { json?: boolean }): Promise<void> {
   const packs = [];
-  const folders = [installation.packsDir, preparedPacksDir()];
-  const dirs = await Promise.all(folders.map(async (at) => (await listPacks(at)).map((name) => join(at, name))));
-  for (const packDir of dirs.flat()) {
-    const { dir, manifest } = await openPack(packDir);
+  for (const own of await packsOf([installation.packsDir, preparedPacksDir()])) {
+    const { dir, manifest } = (await takeAddOn(own)).pack;
     const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
     packs.push({
       id: manifest.id,
@@ -76,13 +78,42 @@ export async function packsPrepareCommand(
   print(`Choose it with "precis.pack": ${JSON.stringify(given.out === undefined ? id : dir)}, or --pack.`);
 }
 
+export interface AddPackOptions {
+  readonly encoder?: string;
+  readonly format: MatrixFormat;
+  readonly json?: boolean;
+}
+
+export async function packsAddCommand(
+  installation: Installation,
+  source: string,
+  { encoder, format, json }: AddPackOptions,
+): Promise<void> {
+  const addOn = await installAddOn({ source, parent: preparedPacksDir(), encoder, format, onStep: say });
+  const { id, version, reader } = addOn.manifest;
+  const packs = await packsOf([installation.packsDir, preparedPacksDir()]);
+  const fits = packs.filter((pack) => isFor(addOn, pack)).map(({ manifest }) => manifest.id);
+  if (json) return print(JSON.stringify({ id, version, dir: addOn.dir, fits }));
+  print(`${addOn.dir}: ${id} ${version}, for ${reader.name}`);
+  print(
+    fits.length === 0
+      ? `No pack here has that reader yet: make one with \`precis packs prepare\`.`
+      : `Mode compressed is there for ${fits.join(", ")}.`,
+  );
+}
+
+async function packsOf(folders: readonly string[]): Promise<Pack[]> {
+  const dirs = await Promise.all(folders.map(async (at) => (await listPacks(at)).map((name) => join(at, name))));
+  return Promise.all(dirs.flat().map((dir) => openPack(dir)));
+}
+
 export async function packsVerifyCommand(
   installation: Installation,
   name: string,
   options: { json?: boolean },
 ): Promise<void> {
-  const pack = await verifyPack(await findPack(name, installation.packsDir));
-  const { samples, worst } = await checkParity(pack, ["cpu"]);
+  const { pack, compressedFault } = await takeAddOn(await verifyPack(await findPack(name, installation.packsDir)));
+  const { samples, worst } = await checkWithAddOn(pack);
   const { id, version, files } = pack.manifest;
   if (options.json)
     return print(
@@ -91,6 +122,15 @@ export async function packsVerifyCommand(
   print(
     `${id} ${version}: ${Object.keys(files).length} files have their sha256; ${samples} parity samples within tolerance`,
   );
+  if (pack.addOn !== undefined) print(`encoder, fuser and projector of ${pack.addOn.dir}`);
+  if (compressedFault !== undefined) print(compressedFault);
+}
+
+async function checkWithAddOn(pack: Pack): Promise<ParityReport> {
+  const own = await checkParity(pack, ["cpu"]);
+  if (pack.addOn === undefined) return own;
+  const added = await checkAddOnParity(await openAddOn(pack.addOn.dir), ["cpu"]);
+  return { samples: own.samples + added.samples, worst: Math.max(own.worst, added.worst) };
 }
 
 export interface ChunksOptions {

@@ -83,8 +83,7 @@ export async function doctor(
     const { remote } = engine;
     await check("reader endpoint", async () => ({ detail: serverText(await remote.survey()), value: undefined }));
     await check("compressed mode", async () => {
-      const isOfPack = engine.pack.manifest.modes.includes("compressed");
-      const fault = isOfPack ? await remote.embedsFault() : "the pack has no projector";
+      const fault = engine.compressedFault ?? (await remote.embedsFault());
       // The other modes work without, so it is no fault of the installation.
       return { detail: fault ?? `${remote.endpoint.host} takes the pack's embeddings`, value: undefined };
     });

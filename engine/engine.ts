@@ -1,6 +1,7 @@
 // Composition root: the one place that knows every concrete part. A pack's models are opened once; each workspace folder
 // has a store, an indexer and retrievers of its own.
 import { basename, join } from "node:path";
+import { takeAddOn, usableModeOf } from "./addOns.ts";
 import { type CompleteDeps, type CompleteOptions, type Completion, complete } from "./completion/complete.ts";
 import { createDocumentSyntax, type DocumentSyntax } from "./completion/documentSyntax.ts";
 import { type Gate, openGate } from "./completion/openGate.ts";
@@ -30,7 +31,7 @@ import { withRemoteReader } from "./infer/remote/remoteModels.ts";
 import { RemoteReader } from "./infer/remote/remoteReader.ts";
 import { loadTokenizer, type Tokenizer } from "./infer/tokenizer.ts";
 import { type Languages, loadLanguages } from "./languages/languages.ts";
-import { findPack, openPack, type Pack, pseudoLengthOf } from "./pack/pack.ts";
+import { encoderTokenizerPath, findPack, indexModelHash, openPack, type Pack, pseudoLengthOf } from "./pack/pack.ts";
 import { RecentFiles } from "./retrieval/recentFiles.ts";
 import { createRetrieve, loadRetrievers } from "./retrieval/retrieve.ts";
 import { Schedule } from "./schedule.ts";
@@ -60,6 +61,8 @@ export interface Engine {
   readonly models: InferenceModels;
   /** The reader, where it runs on a server. */
   readonly remote: RemoteReader | undefined;
+  /** Why the mode compressed cannot be used and what to do, for a person; undefined where it can. */
+  readonly compressedFault: string | undefined;
   /** Says which offers are shown; undefined for a pack without one. */
   readonly gate: Gate | undefined;
   readonly problems: readonly Problem[];
@@ -107,7 +110,8 @@ export interface Workspace {
 
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { settings, keeps = true } = options;
-  const pack = await openPack(await findPack(settings.pack, options.packsDir));
+  const own = await openPack(await findPack(settings.pack, options.packsDir));
+  const { pack, compressedFault, problems: ofAddOn } = await takeAddOn(own);
   const { manifest } = pack;
   if (manifest.chunking.version !== CHUNKER_VERSION) {
     throw new EngineError(
@@ -118,7 +122,6 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const endpoint = endpointOf(settings["reader.endpoint"], settings["reader.model"]);
   const tokenizerFile = join(pack.dir, manifest.tokenizer.file);
   const tokenizer = rememberTokens(await loadTokenizer(tokenizerFile));
-  const ofEncoder = manifest.encoder.tokenizer;
   const { gate, problems: ofGate } = await openGate(pack);
   const languages = await loadLanguages();
   const names = settings["execution.providers"];
@@ -127,7 +130,14 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const choice = await chooseProviders(names, asking);
   const { models: local, problems: ofModels } = await startInferThread({
     workerUrl: options.workers.inference,
-    data: { packDir: pack.dir, providers: choice.providers, threads, keeps, isReaderRemote: endpoint !== undefined },
+    data: {
+      packDir: pack.dir,
+      ...(pack.addOn === undefined ? {} : { addOnDir: pack.addOn.dir }),
+      providers: choice.providers,
+      threads,
+      keeps,
+      isReaderRemote: endpoint !== undefined,
+    },
     schedule: new Schedule(),
     unloadAfterMs: settings["execution.unloadAfterMinutes"] * 60_000,
     ...(options.onProblem === undefined ? {} : { onProblem: options.onProblem }),
@@ -146,10 +156,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
           onChange: options.onModels,
         });
   const models = remote === undefined ? local : withRemoteReader(local, remote);
-  const problems = [...choice.problems, ...ofModels, ...ofGate];
+  const problems = [...ofAddOn, ...choice.problems, ...ofModels, ...ofGate];
   const chunker = await startChunker({
     workerUrl: options.workers.chunker,
-    tokenizerFile: ofEncoder === undefined ? tokenizerFile : join(pack.dir, ofEncoder),
+    tokenizerFile: encoderTokenizerPath(pack),
     maxTokens: manifest.chunking.maxTokens,
     isLinearised: manifest.encoder.modality === "ast",
   }).catch(async (error: unknown) => {
@@ -158,13 +168,16 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     throw error;
   });
   const syntax = createDocumentSyntax(languages);
-  const usableMode = remote?.usableMode.bind(remote);
+  const usableMode: CompleteDeps["usableMode"] = async (wanted, signal) => {
+    const { mode, problems } = usableModeOf(pack, wanted, compressedFault);
+    return mode === wanted && remote !== undefined ? remote.usableMode(mode, signal) : { mode, problems };
+  };
   const withoutIndex = {
     manifest,
     tokenizer,
     models,
     weigh: createWeigh({ languageOf: languageOf(languages), gate: () => gate }),
-    ...(usableMode === undefined ? {} : { usableMode }),
+    usableMode,
     pseudoTokensOf: () => new Map<number, Float32Array>(),
     recent: new RecentCompletions(),
     written: new ReaderCache(),
@@ -176,6 +189,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     chunker,
     models,
     remote,
+    compressedFault,
     gate,
     problems,
     surveyProviders: async (how) => {
@@ -204,7 +218,7 @@ interface Shared {
   readonly pack: Pack;
   readonly tokenizer: Tokenizer;
   readonly models: Models;
-  readonly usableMode: CompleteDeps["usableMode"] | undefined;
+  readonly usableMode: NonNullable<CompleteDeps["usableMode"]>;
   readonly chunker: Chunker;
   readonly syntax: DocumentSyntax;
   readonly languages: Languages;
@@ -237,7 +251,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     tokenizer,
     models,
     repository: basename(root),
-    ...(usableMode === undefined ? {} : { usableMode }),
+    usableMode,
     retrieve: createRetrieve(store, retrievers, { minOverlap: settings["retrieval.minOverlap"] }),
     pseudoTokensOf: (ids: readonly number[]) => store.pseudoTokens(ids),
     weigh: createWeigh({ languageOf: languageOf(languages), names: store, gate: () => gate }),
@@ -281,7 +295,10 @@ export function fingerprintOf(pack: Pack): { chunker: number; pack: string } {
   const { manifest } = pack;
   const { encoder, fuser, projector, tokenizer } = manifest;
   const names = [encoder.file, fuser.file, projector?.file, encoder.tokenizer ?? tokenizer.file];
-  const hashes = names.map((file) => manifest.files[file ?? ""]?.sha256.slice(0, 16) ?? "");
+  const hashes = names.map((file) => indexModelHash(pack, file));
+  // How the encoder reads is part of what an add-on's vectors are.
+  const { before, after, pooling, maxTokens } = encoder;
+  if (pack.addOn !== undefined) hashes.push(JSON.stringify([before, after, pooling, maxTokens]));
   return {
     chunker: manifest.chunking.version,
     pack: `${manifest.id}@${manifest.version}:${manifest.chunking.maxTokens}:${hashes.join(":")}`,

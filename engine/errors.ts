@@ -55,6 +55,7 @@ export interface Problem {
     | "READER_FAILED"
     | "SETTING_IGNORED"
     | "GATE_IGNORED"
+    | "ADDON_IGNORED"
     | "BEHAVIOUR_FORGOTTEN"
     | "BEHAVIOUR_UNSAVED"
     | "FILES_DROPPED"
@@ -107,6 +108,29 @@ export const ENGINE_ERRORS = {
     action: "Give a Qwen2-architecture checkpoint trained to fill in the middle, such as Qwen2.5-Coder.",
     retry: false,
   },
+  ADDON_MISSING: { action: "Give the folder that holds its addon.json.", retry: false },
+  ADDON_CORRUPT: {
+    action: "Add it again with `precis packs add FOLDER`, or remove its folder. Until then mode full is used.",
+    retry: false,
+  },
+  ADDON_INCOMPATIBLE: {
+    action: "Use an add-on made for this version of Precis. Until then mode full is used.",
+    retry: false,
+  },
+  ADDON_FOREIGN: {
+    action:
+      "Add one that was trained for this reader with `precis packs add FOLDER`; training/README.md says how to train one. Until then mode full is used.",
+    retry: false,
+  },
+  ADDON_INCOMPLETE: {
+    action: "Add it with its encoder: `precis packs add FOLDER --encoder CHECKPOINT`. Until then mode full is used.",
+    retry: false,
+  },
+  ENCODER_UNSUPPORTED: {
+    action: "Give a Qwen3-Embedding checkpoint or a stock ONNX export of the encoder that the add-on names.",
+    retry: false,
+  },
+  ENCODER_FOREIGN: { action: "Give the checkpoint of the encoder that the add-on names.", retry: false },
   DISK_FULL: { action: "Free disk space or choose another folder with --out.", retry: true },
   NODE_TOO_OLD: { action: "Use Node 22 or newer; `npm install` in the checkout brings Node 24.", retry: false },
   USAGE: { action: "See `precis --help`.", retry: false },

@@ -73,6 +73,7 @@ export interface PairedDifference {
 
 export interface EvalOptions {
   readonly reposDir: string;
+  /** Each one of the pack's own: another would be scored as the one that stands in for it. */
   readonly modes: readonly Mode[];
   readonly storeParent: string;
   readonly settings: Settings;

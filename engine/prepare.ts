@@ -58,8 +58,13 @@ export async function preparePack(options: PrepareOptions): Promise<Pack> {
     const files = { dir: partial, manifest: { embed: { file: "embed.onnx" }, reader: readerOf(shape) } };
     const parity = await recordGreedy(files, read.tokenizer, await parityOf(options.companion));
     await writeFile(join(partial, "parity.json"), JSON.stringify(parity));
-    onStep("sha256 of every file");
-    const manifest = await manifestOf(partial, options, shape, read);
+    onStep("sha256 of every file and of the checkpoint");
+    const manifest = await manifestOf(
+      partial,
+      options,
+      { ...readerOf(shape), weights: await checkpoint.digest() },
+      read,
+    );
     await writeFile(join(partial, "pack.json"), `${JSON.stringify(manifest, null, 2)}\n`);
     await openPack(partial);
     await rename(partial, out);
@@ -145,7 +150,7 @@ async function copyRest(dir: string, { source, companion, id, format }: PrepareO
     "",
     `Reader: ${basename(resolve(source))} (${checkpoint.files.join(", ")}), weights as ${format}.`,
     `Encoder and fuser: ${companion.manifest.id} ${companion.manifest.version}.`,
-    "There is no projector for this pair, so mode compressed is not offered.",
+    "Mode compressed needs a projector add-on that was trained for this reader.",
     "",
   ];
   await writeFile(join(dir, "MODEL_CARD.md"), lines.join("\n"));
@@ -161,7 +166,7 @@ async function parityOf(companion: Pack): Promise<Pick<ParityFile, "encoder" | "
 async function manifestOf(
   dir: string,
   { source, id, format, companion }: PrepareOptions,
-  shape: Qwen2Shape,
+  reader: PackManifest["reader"],
   { names, vocabSize }: ReadTokenizer,
 ): Promise<PackManifest> {
   const { encoder, fuser, chunking } = companion.manifest;
@@ -180,9 +185,9 @@ async function manifestOf(
     embed: { file: "embed.onnx" },
     encoder: { ...encoder, file: "encoder.onnx", tokenizer: "encoder.tokenizer.json" },
     fuser: { ...fuser, file: "fuser.onnx" },
-    reader: readerOf(shape),
+    reader,
     prompt: promptOf(
-      shape.maxTokens,
+      reader.maxTokens,
       STOP_TOKENS.filter((token) => names.has(token)),
     ),
     quantisation: format,

@@ -149,7 +149,6 @@ export async function complete(
   const { manifest, tokenizer } = deps;
   const trace = new Trace();
   const outcome = outcomeOf(wanted, trace);
-  if (!manifest.modes.includes(wanted)) return outcome({ reason: "mode-not-supported" });
 
   const prompt = buildPrompt(cursor, windowsOf(manifest, wanted), (text) => tokenizer.encode(text).length);
   if ("reason" in prompt) return outcome(prompt);
@@ -174,6 +173,7 @@ export async function complete(
 
   try {
     const { mode, problems: ofMode } = (await deps.usableMode?.(wanted, signal)) ?? { mode: wanted, problems: [] };
+    if (!manifest.modes.includes(mode)) return outcome({ reason: "mode-not-supported" });
     const { candidates, problems, overlap, names } = await trace.time("retrieve", () =>
       candidatesFor(cursor, prompt, mode, signals, deps, signal),
     );
@@ -271,7 +271,9 @@ async function candidatesFor(
   if (mode === "none" || deps.retrieve === undefined) return { candidates: [], names: [], problems: [] };
   const kept = signals.trigger === "automatic" ? deps.sticky?.find(cursor, mode) : undefined;
   if (kept !== undefined) return { ...kept, problems: [] };
-  const retrieved = await deps.retrieve(prompt, { limit: CANDIDATES, levels: LEVELS_OF[mode] }, signal);
+  const trainedOn = deps.manifest.projector?.levels;
+  const levels = LEVELS_OF[mode].filter((level) => mode !== "compressed" || (trainedOn?.includes(level) ?? true));
+  const retrieved = await deps.retrieve(prompt, { limit: CANDIDATES, levels }, signal);
   const found = { ...retrieved, names: namesFor(prompt, retrieved.candidates, mode, deps) };
   deps.sticky?.add(cursor, mode, found);
   return found;

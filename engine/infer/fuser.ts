@@ -1,8 +1,7 @@
 // Fuser: up to `branching` sibling vectors -> their parent's vector (HEF section 3).
-import { join } from "node:path";
 import type { Vector } from "../domain.ts";
 import type { Problem } from "../errors.ts";
-import type { Pack } from "../pack/pack.ts";
+import { indexModelPath, type Pack } from "../pack/pack.ts";
 import { splitRows } from "./encoder.ts";
 import type { Runtime } from "./runtime.ts";
 import { openSession } from "./session.ts";
@@ -15,7 +14,7 @@ export interface Fuser {
 
 export async function openFuser(pack: Pack, runtime: Runtime): Promise<{ fuser: Fuser; problems: Problem[] }> {
   const { file, branching, vectorDim } = pack.manifest.fuser;
-  const { session, problems } = await openSession(join(pack.dir, file), {
+  const { session, problems } = await openSession(indexModelPath(pack, file), {
     ...runtime,
     inputs: [
       { name: "children", type: "float32", dims: ["n", branching, vectorDim] },

@@ -1,10 +1,13 @@
 // What crosses between the main thread and the inference worker.
 import type { ReaderInput, Vector } from "../domain.ts";
 import type { EngineErrorCode, Problem } from "../errors.ts";
+import type { TextKind } from "./encoder.ts";
 import type { GenerateOptions, Generation } from "./models.ts";
 
 export interface WorkerStart {
   readonly packDir: string;
+  /** Of the add-on that gives encoder, fuser and projector, if one does. */
+  readonly addOnDir?: string;
   readonly providers: readonly string[];
   /** 0 leaves one core free. */
   readonly threads: number;
@@ -29,7 +32,7 @@ interface Numbered {
 
 export type WorkerRequest = Numbered &
   (
-    | { readonly kind: "encode"; readonly texts: readonly string[] }
+    | { readonly kind: "encode"; readonly texts: readonly string[]; readonly kindOfText: TextKind }
     | { readonly kind: "fuse"; readonly groups: readonly (readonly Vector[])[] }
     | { readonly kind: "project"; readonly vectors: readonly Vector[] }
     | { readonly kind: "generate"; readonly input: ReaderInput; readonly options: GenerateOptions }

@@ -100,7 +100,8 @@ class InferThread implements LocalModels {
   }
 
   async encode(texts: readonly string[], priority: "completion" | "indexing", signal?: AbortSignal): Promise<Vector[]> {
-    return (await this.#scheduled(priority, { kind: "encode", texts }, signal)) as Vector[];
+    const body: Body = { kind: "encode", texts, kindOfText: priority === "completion" ? "query" : "document" };
+    return (await this.#scheduled(priority, body, signal)) as Vector[];
   }
 
   async fuse(groups: readonly (readonly Vector[])[], signal?: AbortSignal): Promise<Vector[]> {

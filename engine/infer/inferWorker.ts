@@ -3,7 +3,8 @@
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
-import { openPack } from "../pack/pack.ts";
+import { openAddOn, withAddOn } from "../pack/addOn.ts";
+import { encoderTokenizerPath, openPack } from "../pack/pack.ts";
 import { openEncoder } from "./encoder.ts";
 import { openFuser } from "./fuser.ts";
 import type { WorkerReply, WorkerRequest, WorkerStart } from "./inferMessages.ts";
@@ -18,11 +19,12 @@ const port = parentPort;
 
 /** Opens every model, then serves requests in the order they come. */
 async function serve(data: WorkerStart): Promise<void> {
-  const pack = await openPack(data.packDir);
+  const own = await openPack(data.packDir);
+  const pack = data.addOnDir === undefined ? own : withAddOn(own, await openAddOn(data.addOnDir));
   const tokenizer = await loadTokenizer(join(pack.dir, pack.manifest.tokenizer.file));
   const { runtime, problems } = await openRuntime(data.providers, data.threads);
-  const own = pack.manifest.encoder.tokenizer;
-  const ofEncoderText = own === undefined ? tokenizer : await loadTokenizer(join(pack.dir, own));
+  const isSame = pack.manifest.encoder.tokenizer === undefined;
+  const ofEncoderText = isSame ? tokenizer : await loadTokenizer(encoderTokenizerPath(pack));
   const { encoder, problems: ofEncoder } = await openEncoder(pack, ofEncoderText, runtime);
   const { fuser, problems: ofFuser } = await openFuser(pack, runtime);
   const { projector, problems: ofProjector } = await openProjector(pack, runtime);
@@ -34,7 +36,7 @@ async function serve(data: WorkerStart): Promise<void> {
     const isCancelled = () => Atomics.load(request.cancelled, 0) === 1;
     switch (request.kind) {
       case "encode":
-        return isCancelled() ? [] : encoder.encode(request.texts);
+        return isCancelled() ? [] : encoder.encode(request.texts, request.kindOfText);
       case "fuse":
         return isCancelled() ? [] : fuser.fuse(request.groups);
       case "project":

@@ -45,7 +45,10 @@ export interface Generation {
  * All reject with the signal's reason when aborted, except `generate`, which answers what it has.
  */
 export interface Models {
-  /** texts [n] -> n vectors of [vectorDim], unit length. Texts are cut to the encoder's `maxTokens`. */
+  /**
+   * texts [n] -> n vectors of [vectorDim], unit length. Texts are cut to the encoder's `maxTokens`. What a completion encodes
+   * is a query, what indexing encodes a document, for encoders that read the two in their own ways.
+   */
   encode(texts: readonly string[], priority: "completion" | "indexing", signal?: AbortSignal): Promise<Vector[]>;
   /** n groups of 1..branching child vectors -> n parent vectors, unit length (HEF section 3). */
   fuse(groups: readonly (readonly Vector[])[], signal?: AbortSignal): Promise<Vector[]>;

@@ -15,7 +15,7 @@ interface ParityTensor {
   readonly data: readonly number[];
 }
 
-interface ParitySample {
+export interface ParitySample {
   readonly inputs: Readonly<Record<string, ParityTensor>>;
   readonly outputs: Readonly<Record<string, ParityTensor>>;
   /** Largest absolute difference of an output number. */
@@ -23,6 +23,9 @@ interface ParitySample {
 }
 
 const GRAPHS = ["embed", "encoder", "fuser", "projector", "reader"] as const;
+
+/** Never an add-on's. */
+const OF_PACK: readonly string[] = ["embed", "reader"];
 
 export interface ParityFile extends Readonly<Record<(typeof GRAPHS)[number], readonly ParitySample[]>> {
   readonly tokenizer: readonly { readonly text: string; readonly ids: readonly number[] }[];
@@ -54,13 +57,27 @@ export async function checkParity(pack: Pack, providers: readonly string[]): Pro
   let worst = 0;
   for (const graph of GRAPHS) {
     const described = pack.manifest[graph];
-    if (described === undefined || file[graph].length === 0) continue;
-    const { session } = await openSession(join(pack.dir, described.file), {
-      ...runtime,
-      inputs: [],
-      outputs: [],
-    });
-    for (const sample of file[graph]) {
+    // An add-on's models have samples of their own.
+    if (described === undefined || (pack.addOn !== undefined && !OF_PACK.includes(graph))) continue;
+    worst = Math.max(worst, await checkGraph(graph, join(pack.dir, described.file), file[graph], runtime));
+    samples += file[graph].length;
+  }
+  await checkGreedy(pack, file.greedy, runtime);
+  return { samples: samples + 1, worst };
+}
+
+/** Throws `PACK_INCOMPATIBLE`; answers the largest difference met, as a share of its sample's tolerance. */
+export async function checkGraph(
+  graph: string,
+  file: string,
+  samples: readonly ParitySample[],
+  runtime: Runtime,
+): Promise<number> {
+  if (samples.length === 0) return 0;
+  const { session } = await openSession(file, { ...runtime, inputs: [], outputs: [] });
+  let worst = 0;
+  try {
+    for (const sample of samples) {
       const feeds = Object.fromEntries(Object.entries(sample.inputs).map(([name, value]) => [name, toTensor(value)]));
       const results = await session.run(feeds);
       for (const [name, expected] of Object.entries(sample.outputs)) {
@@ -73,12 +90,11 @@ export async function checkParity(pack: Pack, providers: readonly string[]): Pro
         }
         worst = Math.max(worst, share);
       }
-      samples += 1;
     }
+  } finally {
     await session.close();
   }
-  await checkGreedy(pack, file.greedy, runtime);
-  return { samples: samples + 1, worst };
+  return worst;
 }
 
 /** What `recordGreedy` has the reader continue. */

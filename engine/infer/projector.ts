@@ -1,8 +1,7 @@
 // Projector: node vectors -> pseudo-tokens, rows of the reader's input space (LlavaCode section 3; HEF section 3).
-import { join } from "node:path";
 import type { Vector } from "../domain.ts";
 import type { Problem } from "../errors.ts";
-import type { Pack } from "../pack/pack.ts";
+import { indexModelPath, type Pack } from "../pack/pack.ts";
 import { splitRows } from "./encoder.ts";
 import type { Runtime } from "./runtime.ts";
 import { openSession } from "./session.ts";
@@ -27,7 +26,7 @@ export async function openProjector(
     return { projector, problems: [] };
   }
   const { file, perNode, vectorDim, readerDim } = shape;
-  const { session, problems } = await openSession(join(pack.dir, file), {
+  const { session, problems } = await openSession(indexModelPath(pack, file), {
     ...runtime,
     inputs: [{ name: "vectors", type: "float32", dims: ["n", vectorDim] }],
     outputs: [{ name: "pseudo_tokens", type: "float32", dims: ["n", perNode, readerDim] }],

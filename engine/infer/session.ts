@@ -33,7 +33,15 @@ export interface Slot {
   readonly dims: readonly (number | string)[];
 }
 
+/** An input or output as the graph has it; the type as the runtime names it. */
+export interface GraphSlot {
+  readonly name: string;
+  readonly type: string;
+  readonly dims: readonly (number | string)[];
+}
+
 export interface Session {
+  readonly graph: { readonly inputs: readonly GraphSlot[]; readonly outputs: readonly GraphSlot[] };
   /** Name of the provider that took the graph. */
   readonly provider: string;
   /** Blocks the thread it is called on until done; onnxruntime-node has no asynchronous run. */
@@ -141,11 +149,20 @@ function wrap(native: ort.InferenceSession, provider: string): Session {
     return { results, kept };
   };
   return {
+    graph: { inputs: slotsOf(native.inputMetadata), outputs: slotsOf(native.outputMetadata) },
     provider,
     run: async (feeds) => (await run(feeds)).results,
     runOnDevice: run,
     close: () => native.release(),
   };
+}
+
+function slotsOf(values: readonly ort.InferenceSession.ValueMetadata[]): GraphSlot[] {
+  return values.map((value) =>
+    value.isTensor
+      ? { name: value.name, type: value.type, dims: value.shape }
+      : { name: value.name, type: "", dims: [] },
+  );
 }
 
 function toNative(tensor: Tensor | DeviceTensor): ort.Tensor {

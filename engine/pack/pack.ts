@@ -5,7 +5,7 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import { Ajv } from "ajv";
 import envPaths from "env-paths";
-import type { Mode } from "../domain.ts";
+import type { Level, Mode } from "../domain.ts";
 import { EngineError, errnoOf, messageOf } from "../errors.ts";
 import schema from "./pack.schema.json" with { type: "json" };
 
@@ -31,6 +31,17 @@ export interface PackManifest {
     readonly pooling: "mean" | "last";
     readonly maxTokens: number;
     readonly vectorDim: number;
+    /** Special tokens before and behind every text. */
+    readonly before?: readonly string[];
+    readonly after?: readonly string[];
+    /** Text directly before a query's own; documents have none. */
+    readonly instruction?: string;
+    /** Of a graph that gives every token's state, not vectors. */
+    readonly states?: {
+      readonly output: string;
+      readonly positions?: boolean;
+      readonly past?: { readonly layers: number; readonly kvHeads: number; readonly headDim: number };
+    };
   };
   readonly fuser: { readonly file: string; readonly branching: number; readonly vectorDim: number };
   /** Absent from a pack without mode `compressed`. */
@@ -39,6 +50,8 @@ export interface PackManifest {
     readonly perNode: number;
     readonly vectorDim: number;
     readonly readerDim: number;
+    /** Levels whose vectors it was trained on; all where absent. */
+    readonly levels?: readonly Level[];
   };
   readonly reader: {
     readonly file: string;
@@ -48,6 +61,8 @@ export interface PackManifest {
     readonly readerDim: number;
     readonly vocabSize: number;
     readonly maxTokens: number;
+    /** sha256 of the checkpoint's tensors, whatever their format here; absent where it is not known. */
+    readonly weights?: string;
   };
   readonly prompt: {
     readonly order: "psm" | "spm";
@@ -76,6 +91,26 @@ export interface PackManifest {
 export interface Pack {
   readonly dir: string;
   readonly manifest: PackManifest;
+  /** Where encoder, fuser and projector come from an add-on: its folder and what its manifest lists. */
+  readonly addOn?: { readonly dir: string; readonly files: PackManifest["files"]; readonly parity: string };
+}
+
+/** Full path of a file of encoder, fuser or projector. */
+export function indexModelPath({ dir, addOn }: Pick<Pack, "dir" | "addOn">, file: string): string {
+  return join(addOn?.dir ?? dir, file);
+}
+
+/** The first digits of the sha256 of such a file and of those that hold its constants; empty where there is none. */
+export function indexModelHash({ manifest, addOn }: Pack, file: string | undefined): string {
+  const files = addOn?.files ?? manifest.files;
+  const ofFile = Object.entries(files).filter(([name]) => file !== undefined && name.startsWith(file));
+  return ofFile.map(([, { sha256 }]) => sha256.slice(0, 16)).join("");
+}
+
+/** Full path of the tokenizer that chunks are measured with and the encoder reads by. */
+export function encoderTokenizerPath(pack: Pack): string {
+  const { encoder, tokenizer } = pack.manifest;
+  return encoder.tokenizer === undefined ? join(pack.dir, tokenizer.file) : indexModelPath(pack, encoder.tokenizer);
 }
 
 /** Reads and checks the manifest and that every file is there with the stated size; hashes are `verifyPack`'s. */
@@ -114,12 +149,15 @@ export function preparedPacksDir(): string {
   return join(envPaths("precis", { suffix: "" }).data, "packs");
 }
 
-/** Sizes and hashes of a folder's files, pack.json left out, as a manifest lists them. */
+/** They describe the other files of their folder. */
+const MANIFESTS: readonly string[] = ["pack.json", "addon.json"];
+
+/** Sizes and hashes of a folder's files, the manifest left out, as it lists them. */
 export async function describeFiles(dir: string): Promise<PackManifest["files"]> {
   const files: Record<string, { sha256: string; bytes: number }> = {};
   for (const name of (await readdir(dir)).sort()) {
     const path = join(dir, name);
-    if (name !== "pack.json") files[name] = { sha256: await sha256Of(path), bytes: (await stat(path)).size };
+    if (!MANIFESTS.includes(name)) files[name] = { sha256: await sha256Of(path), bytes: (await stat(path)).size };
   }
   return files;
 }
@@ -193,7 +231,7 @@ function checkManifest(dir: string, raw: unknown): PackManifest {
 }
 
 /** What a JSON schema cannot say: numbers that must agree with each other. */
-function contradictionsOf(pack: PackManifest): string[] {
+export function contradictionsOf(pack: PackManifest): string[] {
   const { embed, encoder, fuser, projector, reader, tokenizer, prompt, chunking } = pack;
   const { budget } = prompt;
   const said: string[] = [];
@@ -233,7 +271,8 @@ function contradictionsOf(pack: PackManifest): string[] {
   return said;
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
+/** Undefined where there is no such file. */
+export async function sizeOf(path: string): Promise<number | undefined> {
   try {
     const found = await stat(path);
     return found.isFile() ? found.size : undefined;
@@ -244,7 +283,7 @@ async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
-async function sha256Of(path: string): Promise<string> {
+export async function sha256Of(path: string): Promise<string> {
   const hash = createHash("sha256");
   for await (const part of createReadStream(path)) hash.update(part);
   return hash.digest("hex");

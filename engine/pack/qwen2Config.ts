@@ -5,7 +5,7 @@ import { EngineError, errnoOf, messageOf } from "../errors.ts";
 import type { Qwen2Shape } from "./checkpoint.ts";
 import { BLOCK } from "./matrices.ts";
 
-type Config = Readonly<Record<string, unknown>>;
+export type Config = Readonly<Record<string, unknown>>;
 
 export const EMBEDDING_TENSOR = "model.embed_tokens.weight";
 const HEAD_TENSOR = "lm_head.weight";
@@ -69,7 +69,8 @@ export function tensorsOf(shape: Qwen2Shape): Map<string, readonly number[]> {
   return tensors;
 }
 
-async function readConfig(file: string): Promise<Config> {
+/** config.json; throws `CHECKPOINT_INVALID` where there is none. */
+export async function readConfig(file: string): Promise<Config> {
   let text: string;
   try {
     text = await readFile(file, "utf8");
@@ -108,14 +109,15 @@ function refusalsOf(config: Config, maxTokens: number): string[] {
 }
 
 /** Before transformers 5 in two fields, since then in one. */
-function ropeOf(config: Config): { kind: string; theta: number | undefined } {
+export function ropeOf(config: Config): { kind: string; theta: number | undefined } {
   const rope = (config["rope_scaling"] ?? config["rope_parameters"] ?? {}) as Config;
   const kind = String(rope["rope_type"] ?? rope["type"] ?? "default");
   const theta = config["rope_theta"] ?? rope["rope_theta"];
   return { kind, theta: typeof theta === "number" ? theta : undefined };
 }
 
-function numberOf(config: Config, name: string, dir: string): number {
+/** Throws `CHECKPOINT_INVALID`. */
+export function numberOf(config: Config, name: string, dir: string): number {
   const value = config[name];
   if (typeof value === "number" && value > 0) return value;
   throw new EngineError("CHECKPOINT_INVALID", `${join(dir, "config.json")} has no number ${name}`);

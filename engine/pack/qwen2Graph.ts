@@ -4,15 +4,14 @@ import type { Checkpoint, Qwen2Shape } from "./checkpoint.ts";
 import { addMatrices, addMatrix, type Matrix, type MatrixFormat } from "./matrices.ts";
 import { createGraph, MICROSOFT, type OnnxGraph } from "./onnxGraph.ts";
 import { EMBEDDING_TENSOR } from "./qwen2Config.ts";
+import { addRope } from "./rope.ts";
+import { addTokenTable } from "./tokenTable.ts";
 
 /** What kept keys and values are stored as. */
 export type KeyValueFormat = "float32" | "int8";
 
 /** Of int8 keys and values; numbers beyond 127 steps are cut. Random weights stay far below. */
 const KEY_VALUE_STEP = 1 / 16;
-
-/** Token rows held at a time. */
-const TABLE_ROWS = 4096;
 
 /** `input_ids` -> `inputs_embeds`: rows of an int8 table times their scale; of a float32 table where the reader's matrices are. */
 export async function writeEmbedGraph(
@@ -25,45 +24,9 @@ export async function writeEmbedGraph(
   await createGraph(file, "embed", async (graph) => {
     const ids = graph.input("input_ids", "int64", [1, "T"]);
     const output = graph.output("inputs_embeds", "float32", [1, "T", readerDim]);
-    if (format === "fp32") {
-      const rows = floatRows(shape, checkpoint);
-      const table = await graph.largeConstant("embed.w", { type: "float32", dims: [vocabSize, readerDim] }, rows);
-      graph.op("Gather", [table, ids], {}, "", output);
-      return;
-    }
-    const scales = new Float32Array(vocabSize);
-    const levels = await graph.largeConstant(
-      "embed.q",
-      { type: "int8", dims: [vocabSize, readerDim] },
-      tableRows(shape, checkpoint, scales),
-    );
-    const scale = await graph.largeConstant("embed.s", { type: "float32", dims: [vocabSize, 1] }, [scales]);
-    const row = graph.op("Cast", [graph.op("Gather", [levels, ids])], { to: 1 });
-    graph.op("Mul", [row, graph.op("Gather", [scale, ids])], {}, "", output);
+    const table = { name: "embed", tensor: EMBEDDING_TENSOR, rows: vocabSize, width: readerDim };
+    await addTokenTable(graph, ids, table, format, checkpoint, output);
   });
-}
-
-async function* floatRows({ vocabSize, readerDim }: Qwen2Shape, checkpoint: Checkpoint): AsyncGenerator<Float32Array> {
-  for (let row = 0; row < vocabSize; row += TABLE_ROWS) {
-    const count = Math.min(TABLE_ROWS, vocabSize - row);
-    yield await checkpoint.read(EMBEDDING_TENSOR, row * readerDim, count * readerDim);
-  }
-}
-
-async function* tableRows(shape: Qwen2Shape, checkpoint: Checkpoint, scales: Float32Array): AsyncGenerator<Int8Array> {
-  const { readerDim } = shape;
-  let row = 0;
-  for await (const values of floatRows(shape, checkpoint)) {
-    const levels = new Int8Array(values.length);
-    for (let from = 0; from < values.length; from += readerDim, row += 1) {
-      let largest = 0;
-      for (let n = from; n < from + readerDim; n += 1) largest = Math.max(largest, Math.abs(values[n] as number));
-      const scale = Math.fround(Math.max(largest / 127, 1e-12));
-      scales[row] = scale;
-      for (let n = from; n < from + readerDim; n += 1) levels[n] = Math.round((values[n] as number) / scale);
-    }
-    yield levels;
-  }
 }
 
 /**
@@ -203,20 +166,4 @@ function qkvOf({ heads, kvHeads, headDim, readerDim }: Qwen2Shape, layer: number
 function outputOf({ heads, headDim, readerDim }: Qwen2Shape, layer: number): Matrix {
   const tensor = `model.layers.${layer}.self_attn.o_proj.weight`;
   return { name: `layers.${layer}.o`, parts: [{ tensor, rows: readerDim }], inputs: heads * headDim };
-}
-
-/** Cosine and sine tables `[maxTokens, headDim / 2]`, the layout GroupQueryAttention reads. */
-function addRope(graph: OnnxGraph, { maxTokens, headDim, ropeTheta }: Qwen2Shape): void {
-  const half = headDim / 2;
-  const cos = new Float32Array(maxTokens * half);
-  const sin = new Float32Array(maxTokens * half);
-  for (let position = 0; position < maxTokens; position += 1) {
-    for (let n = 0; n < half; n += 1) {
-      const angle = position * ropeTheta ** (-n / half);
-      cos[position * half + n] = Math.cos(angle);
-      sin[position * half + n] = Math.sin(angle);
-    }
-  }
-  graph.constant("rope.cos", cos, [maxTokens, half]);
-  graph.constant("rope.sin", sin, [maxTokens, half]);
 }

@@ -1,5 +1,6 @@
 // A folder of safetensors files as a checkpoint: headers read and checked at once, numbers when they are asked for. Sharded or
 // not (https://huggingface.co/docs/safetensors).
+import { createHash } from "node:crypto";
 import { type FileHandle, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError, errnoOf, messageOf } from "../errors.ts";
@@ -36,6 +37,11 @@ export interface CheckpointFolder extends Checkpoint {
   /** Throws `CHECKPOINT_INVALID` naming every tensor that is missing or has another shape. */
   check(expected: ReadonlyMap<string, readonly number[]>): void;
   has(name: string): boolean;
+  /**
+   * sha256 over the tensors by name: `name dtype dims` on a line, then the bytes. The same however they are shared out among
+   * files; training writes the same.
+   */
+  digest(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -62,8 +68,33 @@ export async function openCheckpoint(dir: string): Promise<CheckpointFolder> {
     has: (name) => places.has(name),
     check: (expected) => checkTensors(dir, places, expected),
     read: (name, from, count) => readNumbers(places, name, from, count),
+    digest: () => digestOf(places),
     close,
   };
+}
+
+/** Bytes held at a time. */
+const HELD = 4 << 20;
+
+async function digestOf(places: ReadonlyMap<string, Place>): Promise<string> {
+  const hash = createHash("sha256");
+  for (const [name, { dtype, shape, data_offsets, handle, start }] of [...places].sort(byName)) {
+    hash.update(`${name} ${dtype} ${shape.join(",")}\n`);
+    const end = start + data_offsets[1] - data_offsets[0];
+    for (let at = start; at < end; ) {
+      const piece = Buffer.allocUnsafe(Math.min(HELD, end - at));
+      const { bytesRead } = await handle.read(piece, 0, piece.length, at);
+      if (bytesRead === 0) throw invalid(`the file ends inside ${name}`);
+      hash.update(piece.subarray(0, bytesRead));
+      at += bytesRead;
+    }
+  }
+  return hash.digest("hex");
+}
+
+/** By code unit, as Python sorts names of ASCII. */
+function byName([a]: [string, unknown], [b]: [string, unknown]): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 async function filesOf(dir: string): Promise<string[]> {

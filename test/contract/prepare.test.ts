@@ -125,9 +125,10 @@ describe("a prepared pack", () => {
     const full = await workspace.complete(cursor, { mode: "full", maxLines: 1 });
     expect(full).toMatchObject({ mode: "full" });
     expect(full.contextTokens).toBeGreaterThan(0);
-    expect(await workspace.complete(cursor, { mode: "compressed", maxLines: 1 })).toMatchObject({
-      reason: "mode-not-supported",
-    });
+    const instead = await workspace.complete(cursor, { mode: "compressed", maxLines: 1 });
+    expect(instead).toMatchObject({ mode: "full", problems: [{ code: "MODE_FELL_BACK" }] });
+    expect(instead.problems[0]?.detail).toContain("precis packs add");
+    expect(engine.compressedFault).toContain("none is on this machine");
     workspace.close();
     await engine.close();
   });

@@ -1,0 +1,77 @@
+// The recipe of `precis packs add`: an add-on's folder -> the same among this machine's packs, its encoder made where it was only
+// named, and its answers compared with those of training.
+import { copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { EngineError } from "./errors.ts";
+import { type AddOnParityFile, checkAddOnParity } from "./infer/addOnParity.ts";
+import { ADDON_FILE, type AddOn, type AddOnManifest, openAddOn, verifyAddOn } from "./pack/addOn.ts";
+import type { MatrixFormat } from "./pack/matrices.ts";
+import { describeFiles } from "./pack/pack.ts";
+import { prepareEncoder } from "./prepareEncoder.ts";
+
+export interface InstallAddOnOptions {
+  /** The add-on's folder. */
+  readonly source: string;
+  /** The folder of packs and add-ons; the new one is named by its id. One of that name is replaced. */
+  readonly parent: string;
+  /** Checkpoint or export that the encoder is made of, for an add-on that does not hold it. */
+  readonly encoder?: string | undefined;
+  /** Of an encoder made here. */
+  readonly format: MatrixFormat;
+  /** Told of each step, in words. */
+  readonly onStep?: (step: string) => void;
+}
+
+/** Cosine with training's vectors that an encoder made here must keep; a stock export is taken for quantised. */
+const LEAST_COSINE: Readonly<Record<MatrixFormat, number>> = { fp32: 0.9999, q8: 0.995, int8: 0.98, q4: 0.9 };
+
+/** Throws an `ADDON_…` or `ENCODER_…` error, or `PACK_INCOMPATIBLE` where answers differ, and leaves nothing behind then. */
+export async function installAddOn(options: InstallAddOnOptions): Promise<AddOn> {
+  const { source, parent, onStep = () => {} } = options;
+  onStep("sha256 of every file");
+  const { manifest } = await verifyAddOn(source);
+  const dir = join(parent, manifest.id);
+  const partial = `${dir}.partial-${process.pid}`;
+  try {
+    await mkdir(partial, { recursive: true });
+    for (const name of Object.keys(manifest.files)) await copyFile(join(source, name), join(partial, name));
+    await writeManifest(partial, await withEncoder(partial, manifest, options));
+    onStep("answers beside those of training");
+    await checkAddOnParity(await openAddOn(partial), ["cpu"]);
+    const old = `${dir}.old-${process.pid}`;
+    await rename(dir, old).catch(ignoreMissing);
+    await rename(partial, dir);
+    await rm(old, { recursive: true, force: true });
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true });
+    throw error;
+  }
+  return openAddOn(dir);
+}
+
+async function withEncoder(
+  dir: string,
+  manifest: AddOnManifest,
+  { source, encoder, format, onStep = () => {} }: InstallAddOnOptions,
+): Promise<AddOnManifest> {
+  if (manifest.encoder.file !== undefined) return manifest;
+  if (encoder === undefined) {
+    const { name } = manifest.encoder;
+    throw new EngineError("ADDON_INCOMPLETE", `${source} names its encoder, ${name}, and does not hold it`);
+  }
+  onStep(`encoder of ${basename(encoder)}`);
+  const prepared = await prepareEncoder({ source: encoder, dir, encoder: manifest.encoder, format });
+  const file = join(dir, manifest.parity);
+  const parity: AddOnParityFile = JSON.parse(await readFile(file, "utf8"));
+  const leastCosine = LEAST_COSINE[prepared.states === undefined ? format : "int8"];
+  await writeFile(file, JSON.stringify({ ...parity, leastCosine }));
+  return { ...manifest, encoder: { ...manifest.encoder, ...prepared }, files: await describeFiles(dir) };
+}
+
+async function writeManifest(dir: string, manifest: AddOnManifest): Promise<void> {
+  await writeFile(join(dir, ADDON_FILE), `${JSON.stringify(manifest, null, 2)}\n`);
+}
+
+function ignoreMissing(error: unknown): void {
+  if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+}
