@@ -118,10 +118,16 @@ function buildProgram(): Command {
     .action((options) => packsListCommand(installation, options));
   packs
     .command("prepare <src>")
-    .description("make a pack of a Qwen2 checkpoint folder: config.json, tokenizer.json, safetensors")
+    .description(
+      "make a pack of a Qwen2 checkpoint folder (safetensors) or of a stock ONNX export (folder or .onnx file)",
+    )
     .option("--out <dir>", "the pack's folder; among your prepared packs when absent")
     .option("--id <id>", "the pack's name; the folder's when absent")
-    .addOption(new Option("--format <format>", "the reader's weights").choices(MATRIX_FORMATS).default("q4"))
+    .addOption(
+      new Option("--format <format>", "the reader's weights; of an export, which graph")
+        .choices(MATRIX_FORMATS)
+        .default("q4"),
+    )
     .option("--max-tokens <n>", "longest prompt and completion", wholeNumber, 2048)
     .option("--with <pack>", "the pack that gives encoder and fuser", "auto")
     .addOption(json())

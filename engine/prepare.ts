@@ -1,5 +1,6 @@
-// The recipe of a prepared pack: a Qwen2-architecture checkpoint in Hugging Face's layout -> a pack folder with our graphs,
-// its tokenizer and prompt formats, and another pack's encoder and fuser, since a reader alone finds nothing.
+// The recipe of a prepared pack: a Qwen2-architecture checkpoint in Hugging Face's layout, or a stock ONNX export -> a pack
+// folder with its graphs, its tokenizer and prompt formats, and another pack's encoder and fuser, since a reader alone finds
+// nothing.
 import { copyFile, mkdir, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { EngineError, errnoOf } from "./errors.ts";
@@ -7,20 +8,18 @@ import { CHUNKER_VERSION } from "./indexing/chunk.ts";
 import { type ParityFile, recordGreedy } from "./infer/parity.ts";
 import { loadTokenizer, type Tokenizer } from "./infer/tokenizer.ts";
 import { loadLanguages } from "./languages/languages.ts";
-import type { Qwen2Shape } from "./pack/checkpoint.ts";
 import type { MatrixFormat } from "./pack/matrices.ts";
 import { describeFiles, openPack, type Pack, type PackManifest } from "./pack/pack.ts";
-import { readQwen2Shape, tensorsOf } from "./pack/qwen2Config.ts";
-import { writeEmbedGraph, writeReaderGraph } from "./pack/qwen2Graph.ts";
 import { FIM_TOKENS, promptOf, STOP_TOKENS } from "./pack/qwenPrompt.ts";
-import { type CheckpointFolder, openCheckpoint } from "./pack/safetensors.ts";
+import { openReaderSource, type ReaderSource } from "./pack/readerSource.ts";
 
 export interface PrepareOptions {
-  /** A folder with config.json, tokenizer.json and safetensors files. */
+  /** A folder with config.json, tokenizer.json and safetensors files, or with an ONNX export; or the export's .onnx file. */
   readonly source: string;
   /** The pack's folder; must not exist. */
   readonly out: string;
   readonly id: string;
+  /** Of the weights; of an export, which of its graphs. */
   readonly format: MatrixFormat;
   /** Longest input plus output. */
   readonly maxTokens: number;
@@ -30,41 +29,32 @@ export interface PrepareOptions {
   readonly onStep?: (step: string) => void;
 }
 
-/** Bytes a weight takes in each format, its share of a scale included. */
-const WEIGHT_BYTES: Readonly<Record<MatrixFormat, number>> = { fp32: 4, q8: 1.125, q4: 0.625, int8: 1 };
-
 /**
  * Throws `CHECKPOINT_INVALID`, `CHECKPOINT_UNSUPPORTED` or `DISK_FULL`, and leaves nothing behind then: the folder gets its
  * name when everything in it is written and the reader has answered once.
  */
 export async function preparePack(options: PrepareOptions): Promise<Pack> {
-  const { source, format, onStep = () => {} } = options;
+  const { onStep = () => {} } = options;
   const out = resolve(options.out);
-  const shape = await readQwen2Shape(source, options.maxTokens);
-  const read = await readTokenizer(source);
-  const checkpoint = await openCheckpoint(source);
+  const source = await openReaderSource(options.source, options.format, options.maxTokens);
   const partial = `${out}.partial-${process.pid}`;
   try {
-    checkpoint.check(tensorsOf(shape));
+    const read = await readTokenizer(source.dir);
     if (await exists(out)) throw new EngineError("USAGE", `${out} exists; choose another folder with --out`);
     await mkdir(partial, { recursive: true });
-    await checkRoom(partial, shape, format);
-    onStep(`token table of ${shape.vocabSize} rows`);
-    await writeEmbedGraph(join(partial, "embed.onnx"), shape, checkpoint, format);
-    onStep(`reader of ${shape.layers} layers in ${format}`);
-    await writeReaderGraph(join(partial, "reader.onnx"), shape, checkpoint, format);
-    await copyRest(partial, options, checkpoint);
+    await checkRoom(partial, source.bytes);
+    onStep(`token table of ${source.shape.vocabSize} rows`);
+    await source.writeEmbed(join(partial, "embed.onnx"));
+    onStep(`reader of ${source.shape.layers} layers in ${source.quantisation}`);
+    await source.writeReader(join(partial, "reader.onnx"));
+    await copyRest(partial, options, source);
     onStep("first answer of the reader");
-    const files = { dir: partial, manifest: { embed: { file: "embed.onnx" }, reader: readerOf(shape) } };
+    const files = { dir: partial, manifest: { embed: { file: "embed.onnx" }, reader: readerOf(source) } };
     const parity = await recordGreedy(files, read.tokenizer, await parityOf(options.companion));
     await writeFile(join(partial, "parity.json"), JSON.stringify(parity));
-    onStep("sha256 of every file and of the checkpoint");
-    const manifest = await manifestOf(
-      partial,
-      options,
-      { ...readerOf(shape), weights: await checkpoint.digest() },
-      read,
-    );
+    onStep("sha256 of every file and of the weights");
+    const reader = { ...readerOf(source), weights: await source.digest() };
+    const manifest = await manifestOf(partial, options, source, reader, read);
     await writeFile(join(partial, "pack.json"), `${JSON.stringify(manifest, null, 2)}\n`);
     await openPack(partial);
     await rename(partial, out);
@@ -72,7 +62,7 @@ export async function preparePack(options: PrepareOptions): Promise<Pack> {
     await rm(partial, { recursive: true, force: true });
     throw isFull(error) ? new EngineError("DISK_FULL", `${dirname(out)} is full`, { cause: error }) : error;
   } finally {
-    await checkpoint.close();
+    await source.close();
   }
   return openPack(out);
 }
@@ -80,13 +70,13 @@ export async function preparePack(options: PrepareOptions): Promise<Pack> {
 /** A pack's id: the folder's name in letters that a manifest allows. */
 export function idOf(source: string): string {
   return (
-    basename(resolve(source))
+    basename(resolve(source), ".onnx")
       .replace(/[^a-zA-Z0-9._-]+/g, "-")
       .replace(/^[^a-zA-Z0-9]+/, "") || "qwen2"
   );
 }
 
-function readerOf(shape: Qwen2Shape): PackManifest["reader"] & { readonly architecture: "qwen2" } {
+function readerOf({ shape }: ReaderSource): PackManifest["reader"] & { readonly architecture: "qwen2" } {
   const { layers, kvHeads, headDim, readerDim, vocabSize, maxTokens } = shape;
   const file = "reader.onnx";
   return { file, architecture: "qwen2", layers, kvHeads, headDim, readerDim, vocabSize, maxTokens };
@@ -122,10 +112,7 @@ interface TokenizerFile {
   readonly added_tokens?: readonly { readonly id: number; readonly content: string }[];
 }
 
-async function checkRoom(dir: string, shape: Qwen2Shape, format: MatrixFormat): Promise<void> {
-  let weights = shape.vocabSize * shape.readerDim;
-  for (const dims of tensorsOf(shape).values()) weights += dims.reduce((product, dim) => product * dim, 1);
-  const needed = weights * WEIGHT_BYTES[format];
+async function checkRoom(dir: string, needed: number): Promise<void> {
   const { bavail, bsize } = await statfs(dir);
   if (bavail * bsize > needed) return;
   const megabytes = (bytes: number) => `${Math.ceil(bytes / 1e6)} MB`;
@@ -138,17 +125,17 @@ function isFull(error: unknown): boolean {
   return ["ENOSPC", "EDQUOT", "EFBIG"].includes(errnoOf(error) ?? "");
 }
 
-async function copyRest(dir: string, { source, companion, id, format }: PrepareOptions, checkpoint: CheckpointFolder) {
+async function copyRest(dir: string, { companion, id }: PrepareOptions, source: ReaderSource) {
   const { encoder, fuser, tokenizer } = companion.manifest;
-  await copyFile(join(source, "tokenizer.json"), join(dir, "tokenizer.json"));
+  await copyFile(join(source.dir, "tokenizer.json"), join(dir, "tokenizer.json"));
   await copyFile(join(companion.dir, encoder.file), join(dir, "encoder.onnx"));
   await copyFile(join(companion.dir, encoder.tokenizer ?? tokenizer.file), join(dir, "encoder.tokenizer.json"));
   await copyFile(join(companion.dir, fuser.file), join(dir, "fuser.onnx"));
-  if (await exists(join(source, "LICENSE"))) await copyFile(join(source, "LICENSE"), join(dir, "LICENSE"));
+  if (await exists(join(source.dir, "LICENSE"))) await copyFile(join(source.dir, "LICENSE"), join(dir, "LICENSE"));
   const lines = [
     `# ${id}`,
     "",
-    `Reader: ${basename(resolve(source))} (${checkpoint.files.join(", ")}), weights as ${format}.`,
+    `Reader: ${basename(resolve(source.dir))} (${source.files.join(", ")}), weights as ${source.quantisation}.`,
     `Encoder and fuser: ${companion.manifest.id} ${companion.manifest.version}.`,
     "Mode compressed needs a projector add-on that was trained for this reader.",
     "",
@@ -165,7 +152,8 @@ async function parityOf(companion: Pack): Promise<Pick<ParityFile, "encoder" | "
 
 async function manifestOf(
   dir: string,
-  { source, id, format, companion }: PrepareOptions,
+  { id, companion }: PrepareOptions,
+  source: ReaderSource,
   reader: PackManifest["reader"],
   { names, vocabSize }: ReadTokenizer,
 ): Promise<PackManifest> {
@@ -174,8 +162,8 @@ async function manifestOf(
     schemaVersion: 1,
     id,
     version: "1.0.0",
-    title: basename(resolve(source)),
-    licence: await licenceOf(source),
+    title: basename(resolve(source.dir)),
+    licence: await licenceOf(source.dir),
     modelCard: "MODEL_CARD.md",
     languages: (await loadLanguages()).all.map(({ name }) => name),
     modes: ["none", "full"],
@@ -190,7 +178,7 @@ async function manifestOf(
       reader.maxTokens,
       STOP_TOKENS.filter((token) => names.has(token)),
     ),
-    quantisation: format,
+    quantisation: source.quantisation,
     parity: "parity.json",
   };
 }

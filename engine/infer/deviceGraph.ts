@@ -2,7 +2,7 @@
 // to the new rows, so that a run's outputs are the next run's inputs and never leave the device.
 import { readFile } from "node:fs/promises";
 import { EngineError } from "../errors.ts";
-import { Message } from "../pack/protobuf.ts";
+import { copyField, fieldsOf, Message, textOf, textsOf } from "../pack/protobuf.ts";
 import type { GraphBytes } from "./session.ts";
 
 /** Numbers of the fields of ONNX's messages that are read or written here. */
@@ -26,7 +26,7 @@ export async function deviceGraph(file: string, dims: KvDims): Promise<GraphByte
   const remade = new Message();
   for (const field of fieldsOf(model)) {
     if (field.number === MODEL.graph) remade.bytes(MODEL.graph, remakeGraph(graph, dims, file));
-    else copy(field, remade);
+    else copyField(field, remade);
   }
   return { bytes: remade.encode(), file };
 }
@@ -53,7 +53,7 @@ function remakeGraph(graph: Uint8Array, { kvHeads, headDim }: KvDims, file: stri
     if (number === GRAPH.node) remade.bytes(GRAPH.node, renameOutputs(bytes, names));
     else if (number === GRAPH.output && isPresent(textsOf(bytes, VALUE.name)[0]))
       remade.message(GRAPH.output, wholeValue(textsOf(bytes, VALUE.name)[0] ?? "", kvHeads, headDim));
-    else copy(field, remade);
+    else copyField(field, remade);
   }
   return remade.encode();
 }
@@ -62,7 +62,7 @@ function renameOutputs(node: Uint8Array, names: ReadonlyMap<string, string>): Ui
   const remade = new Message();
   for (const field of fieldsOf(node)) {
     const name = field.number === NODE.output ? names.get(textOf(field.bytes)) : undefined;
-    if (name === undefined) copy(field, remade);
+    if (name === undefined) copyField(field, remade);
     else remade.text(NODE.output, name);
   }
   return remade.encode();
@@ -85,60 +85,4 @@ function kindOf(node: Uint8Array): string | undefined {
   return textsOf(node, NODE.kind)[0];
 }
 
-function textsOf(message: Uint8Array, number: number): string[] {
-  return [...fieldsOf(message)].filter((field) => field.number === number).map(({ bytes }) => textOf(bytes));
-}
-
-const textOf = (bytes: Uint8Array | undefined) => new TextDecoder().decode(bytes);
 const NOTHING = new Uint8Array(0);
-
-interface Field {
-  readonly number: number;
-  /** Of a text, a message or a packed list. */
-  readonly bytes?: Uint8Array;
-  readonly integer?: bigint;
-  /** The four bytes of a float. */
-  readonly float?: number;
-}
-
-/** The fields of a message in their order; `bytes` are views of it. */
-function* fieldsOf(message: Uint8Array): Generator<Field> {
-  const view = new DataView(message.buffer, message.byteOffset, message.byteLength);
-  let at = 0;
-  const varint = () => {
-    let value = 0n;
-    for (let shift = 0n; ; shift += 7n) {
-      const byte = view.getUint8(at);
-      at += 1;
-      value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
-    }
-  };
-  while (at < message.length) {
-    const tag = Number(varint());
-    const number = tag >>> 3;
-    switch (tag & 7) {
-      case 0:
-        yield { number, integer: varint() };
-        break;
-      case 2: {
-        const length = Number(varint());
-        yield { number, bytes: message.subarray(at, at + length) };
-        at += length;
-        break;
-      }
-      case 5:
-        yield { number, float: view.getFloat32(at, true) };
-        at += 4;
-        break;
-      default:
-        throw new EngineError("PACK_INCOMPATIBLE", `a graph holds a field of wire type ${tag & 7}`);
-    }
-  }
-}
-
-function copy({ number, bytes, integer, float }: Field, into: Message): void {
-  if (bytes !== undefined) into.bytes(number, bytes);
-  else if (integer !== undefined) into.integer(number, integer);
-  else if (float !== undefined) into.float(number, float);
-}

@@ -4,14 +4,15 @@ import { basename } from "node:path";
 import { Message } from "./protobuf.ts";
 
 /** ONNX element types that our graphs use, with their numbers in the format. */
-const TYPES = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7 } as const;
+export const TYPES = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7, float16: 10, bfloat16: 16 } as const;
 export type ElementType = keyof typeof TYPES;
 
 /** Numbers are fixed, strings are free. */
 export type Dims = readonly (number | string)[];
 
 export interface ConstantBlock {
-  readonly type: ElementType;
+  /** Or the format's number of another type, whose numbers are copied as they are. */
+  readonly type: ElementType | number;
   readonly dims: readonly number[];
 }
 
@@ -23,18 +24,27 @@ export const MICROSOFT = "com.microsoft";
 /** Runtimes map constants page by page. */
 const PAGE = 4096;
 
+/** What a graph takes over from another model, as its messages are. */
+export interface GraphOrigin {
+  readonly irVersion: number;
+  readonly opsets: readonly Uint8Array[];
+  readonly functions: readonly Uint8Array[];
+}
+
 /** Opened by `createGraph`; `finish` writes it. Methods return the name of what they add. */
 export class OnnxGraph {
   readonly #file: string;
   readonly #constants: FileHandle;
   readonly #graph = new Message();
   readonly #known = new Set<string>();
+  readonly #origin: GraphOrigin | undefined;
   #offset = 0;
   #count = 0;
 
-  constructor(file: string, constants: FileHandle, name: string) {
+  constructor(file: string, constants: FileHandle, name: string, origin?: GraphOrigin) {
     this.#file = file;
     this.#constants = constants;
+    this.#origin = origin;
     this.#graph.text(2, name);
   }
 
@@ -50,7 +60,22 @@ export class OnnxGraph {
 
   fresh(stem: string): string {
     this.#count += 1;
-    return `${stem}_${this.#count}`;
+    return `${this.#stem}${stem}_${this.#count}`;
+  }
+
+  /** Names of an origin's are not taken twice. */
+  get #stem(): string {
+    return this.#origin === undefined ? "" : "precis/";
+  }
+
+  /** A node of the origin, as its message is. */
+  adopt(node: Uint8Array): void {
+    this.#graph.bytes(1, node);
+  }
+
+  /** A constant of the origin, as its message is. */
+  adoptConstant(tensor: Uint8Array): void {
+    this.#graph.bytes(5, tensor);
   }
 
   /** An empty input name stands for an optional input left out. */
@@ -93,8 +118,14 @@ export class OnnxGraph {
     return name;
   }
 
+  /** A small constant of any type, inside the graph's own file. */
+  rawConstant(name: string, { type, dims }: ConstantBlock, raw: Uint8Array): string {
+    this.#graph.message(5, tensorOf(name, type, dims).bytes(9, raw));
+    return name;
+  }
+
   integers(...values: readonly number[]): string {
-    return this.constant(`ints_${values.join("_")}`, BigInt64Array.from(values, BigInt), [values.length]);
+    return this.constant(`${this.#stem}ints_${values.join("_")}`, BigInt64Array.from(values, BigInt), [values.length]);
   }
 
   /** A constant in the second file. `blocks` are its consecutive parts; only one is held at a time. */
@@ -127,12 +158,12 @@ export class OnnxGraph {
   }
 
   async finish(): Promise<void> {
-    const model = new Message().integer(1, 9).text(2, "precis").message(7, this.#graph);
-    for (const [domain, version] of [
-      ["", 18],
-      [MICROSOFT, 1],
-    ] as const)
-      model.message(8, new Message().text(1, domain).integer(2, version));
+    const model = new Message()
+      .integer(1, this.#origin?.irVersion ?? 9)
+      .text(2, "precis")
+      .message(7, this.#graph);
+    for (const opset of this.#origin?.opsets ?? [opsetOf("", 18), opsetOf(MICROSOFT, 1)]) model.bytes(8, opset);
+    for (const each of this.#origin?.functions ?? []) model.bytes(25, each);
     await writeFile(this.#file, model.encode());
     await this.#constants.close();
   }
@@ -153,8 +184,9 @@ export async function createGraph(
   file: string,
   name: string,
   build: (graph: OnnxGraph) => Promise<void>,
+  origin?: GraphOrigin,
 ): Promise<void> {
-  const graph = new OnnxGraph(file, await open(constantsOf(file), "w"), name);
+  const graph = new OnnxGraph(file, await open(constantsOf(file), "w"), name, origin);
   try {
     await build(graph);
   } catch (error) {
@@ -162,6 +194,10 @@ export async function createGraph(
     throw error;
   }
   await graph.finish();
+}
+
+export function opsetOf(domain: string, version: number): Uint8Array {
+  return new Message().text(1, domain).integer(2, version).encode();
 }
 
 function valueFor(name: string, type: ElementType, dims: Dims): Message {
@@ -181,10 +217,10 @@ function attributeOf(name: string, value: Attribute): Message {
     : attribute.text(4, value.text).integer(20, 3);
 }
 
-function tensorOf(name: string, type: ElementType, dims: readonly number[]): Message {
+function tensorOf(name: string, type: ElementType | number, dims: readonly number[]): Message {
   const tensor = new Message();
   for (const dim of dims) tensor.integer(1, dim);
-  return tensor.integer(2, TYPES[type]).text(8, name);
+  return tensor.integer(2, typeof type === "number" ? type : TYPES[type]).text(8, name);
 }
 
 function typeOf(values: Float32Array | Int32Array | BigInt64Array | Uint8Array): ElementType {

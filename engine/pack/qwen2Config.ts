@@ -91,10 +91,8 @@ export async function readConfig(file: string): Promise<Config> {
 
 function refusalsOf(config: Config, maxTokens: number): string[] {
   const refused: string[] = [];
-  const architectures = Array.isArray(config["architectures"]) ? config["architectures"].map(String) : [];
-  const architecture = architectures[0] ?? String(config["model_type"] ?? "none");
-  if (architecture !== "Qwen2ForCausalLM" && !(architectures.length === 0 && config["model_type"] === "qwen2"))
-    return [`its architecture is ${architecture}; Qwen2ForCausalLM is supported`];
+  const other = otherArchitectureOf(config);
+  if (other !== undefined) return [`its architecture is ${other}; Qwen2ForCausalLM is supported`];
   const { kind } = ropeOf(config);
   if (kind !== "default") refused.push(`its rope scaling is ${kind}; none is supported`);
   if (config["use_sliding_window"] === true) refused.push("it attends through a sliding window");
@@ -102,10 +100,21 @@ function refusalsOf(config: Config, maxTokens: number): string[] {
     refused.push(`its activation is ${String(config["hidden_act"])}; silu is supported`);
   if (config["quantization_config"] !== undefined)
     refused.push("it is quantised already; give the checkpoint in bfloat16, float16 or float32");
-  const most = config["max_position_embeddings"];
-  if (typeof most === "number" && most < maxTokens)
-    refused.push(`it was trained for ${most} positions, ${maxTokens} were asked for`);
-  return refused;
+  return [...refused, ...tooFew(config["max_position_embeddings"], maxTokens)];
+}
+
+export function tooFew(most: unknown, maxTokens: number): string[] {
+  if (typeof most !== "number" || most >= maxTokens) return [];
+  return [`it was trained for ${most} positions, ${maxTokens} were asked for`];
+}
+
+/** The name of an architecture that is not Qwen2's. */
+export function otherArchitectureOf(config: Config): string | undefined {
+  const architectures = Array.isArray(config["architectures"]) ? config["architectures"].map(String) : [];
+  const architecture = architectures[0] ?? String(config["model_type"] ?? "none");
+  const isOurs =
+    architecture === "Qwen2ForCausalLM" || (architectures.length === 0 && config["model_type"] === "qwen2");
+  return isOurs ? undefined : architecture;
 }
 
 /** Before transformers 5 in two fields, since then in one. */
@@ -117,8 +126,8 @@ export function ropeOf(config: Config): { kind: string; theta: number | undefine
 }
 
 /** Throws `CHECKPOINT_INVALID`. */
-export function numberOf(config: Config, name: string, dir: string): number {
+export function numberOf(config: Config, name: string, dir: string, file = "config.json"): number {
   const value = config[name];
   if (typeof value === "number" && value > 0) return value;
-  throw new EngineError("CHECKPOINT_INVALID", `${join(dir, "config.json")} has no number ${name}`);
+  throw new EngineError("CHECKPOINT_INVALID", `${join(dir, file)} has no number ${name}`);
 }

@@ -1,0 +1,87 @@
+// What a prepared pack's reader is made of: a checkpoint, of which our own graphs are built, or a stock export, whose graph is
+// split at the embedding lookup.
+import { readdir } from "node:fs/promises";
+import { basename } from "node:path";
+import { findExport, quantisationOf, readExportShape } from "./exportFolder.ts";
+import { constantBytes, constantsDigest, writeExportEmbed, writeExportReader } from "./exportGraph.ts";
+import { type ExportShape, exportParts } from "./exportParts.ts";
+import type { MatrixFormat } from "./matrices.ts";
+import { readOnnxModel } from "./onnxModel.ts";
+import { readQwen2Shape, tensorsOf } from "./qwen2Config.ts";
+import { writeEmbedGraph, writeReaderGraph } from "./qwen2Graph.ts";
+import { openCheckpoint } from "./safetensors.ts";
+
+export interface ReaderSource {
+  /** Holds tokenizer.json and what comes with it. */
+  readonly dir: string;
+  readonly shape: ExportShape;
+  /** Names of the files that hold the weights. */
+  readonly files: readonly string[];
+  /** What the weights are in the pack. */
+  readonly quantisation: string;
+  /** That the graphs will take. */
+  readonly bytes: number;
+  /** sha256 of the weights as they were given. */
+  digest(): Promise<string>;
+  writeEmbed(file: string): Promise<void>;
+  writeReader(file: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Bytes a weight takes in each format, its share of a scale included. */
+const WEIGHT_BYTES: Readonly<Record<MatrixFormat, number>> = { fp32: 4, q8: 1.125, q4: 0.625, int8: 1 };
+
+/**
+ * `source` is a folder, or the .onnx file of an export. Throws `CHECKPOINT_INVALID` where something is missing or damaged, and
+ * `CHECKPOINT_UNSUPPORTED` naming what does not fit.
+ */
+export async function openReaderSource(source: string, format: MatrixFormat, maxTokens: number): Promise<ReaderSource> {
+  const found = (await hasCheckpoint(source)) ? undefined : await findExport(source, format);
+  return found === undefined ? openBuilt(source, format, maxTokens) : openSplit(found, maxTokens);
+}
+
+async function openBuilt(source: string, format: MatrixFormat, maxTokens: number): Promise<ReaderSource> {
+  const shape = await readQwen2Shape(source, maxTokens);
+  const checkpoint = await openCheckpoint(source);
+  try {
+    checkpoint.check(tensorsOf(shape));
+  } catch (error) {
+    await checkpoint.close();
+    throw error;
+  }
+  let weights = shape.vocabSize * shape.readerDim;
+  for (const dims of tensorsOf(shape).values()) weights += dims.reduce((product, dim) => product * dim, 1);
+  return {
+    dir: source,
+    shape,
+    files: checkpoint.files,
+    quantisation: format,
+    bytes: weights * WEIGHT_BYTES[format],
+    digest: () => checkpoint.digest(),
+    writeEmbed: (file) => writeEmbedGraph(file, shape, checkpoint, format),
+    writeReader: (file) => writeReaderGraph(file, shape, checkpoint, format),
+    close: () => checkpoint.close(),
+  };
+}
+
+async function openSplit({ dir, file }: { dir: string; file: string }, maxTokens: number): Promise<ReaderSource> {
+  const shape = await readExportShape(dir, maxTokens);
+  const model = await readOnnxModel(file);
+  const parts = exportParts(model, shape);
+  return {
+    dir,
+    shape,
+    files: [basename(file)],
+    quantisation: quantisationOf(model),
+    bytes: constantBytes(model),
+    digest: () => constantsDigest(model),
+    writeEmbed: (at) => writeExportEmbed(at, parts, shape),
+    writeReader: (at) => writeExportReader(at, parts, shape),
+    close: async () => {},
+  };
+}
+
+async function hasCheckpoint(source: string): Promise<boolean> {
+  const names = await readdir(source).catch(() => []);
+  return names.some((name) => name.includes(".safetensors"));
+}
