@@ -20,6 +20,7 @@ const engineEntries = {
   inferWorker: "engine/infer/inferWorker.ts",
   chunkWorker: "engine/indexing/chunkWorker.ts",
   probeProcess: "engine/infer/probeProcess.ts",
+  addProcess: "engine/addProcess.ts",
 };
 
 await rm(OUT, { recursive: true, force: true });

@@ -1,12 +1,12 @@
 #!/usr/bin/env node
 // The engine without an editor. JSON on stdout is a contract; words go to stderr. Exit: 0 done, 1 failed, 2 wrong usage.
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { packsAddCommand } from "./cliAdd.ts";
 import { completeCommand, evalCommand, indexCommand } from "./cliCommands.ts";
 import {
   chunksCommand,
   doctorCommand,
   lspCommand,
-  packsAddCommand,
   packsListCommand,
   packsPrepareCommand,
   packsVerifyCommand,
@@ -133,10 +133,13 @@ function buildProgram(): Command {
     .addOption(json())
     .action((source, options) => packsPrepareCommand(installation, source, options));
   packs
-    .command("add <dir>")
-    .description("take up a projector add-on; it gives the packs with its reader the mode compressed")
-    .option("--encoder <src>", "checkpoint folder or ONNX export of its encoder, where it does not hold it")
-    .addOption(new Option("--format <format>", "weights of an encoder made here").choices(MATRIX_FORMATS).default("q8"))
+    .command("add <src>")
+    .description("get a model: owner/name on the hub, a checkpoint or pack folder copied here, or a projector add-on")
+    .option("--hub <url>", "address of the hub or a mirror; HF_ENDPOINT, or the public hub, when absent", "")
+    .addOption(new Option("--format <format>", "weights; q4 for a reader, q8 for an encoder").choices(MATRIX_FORMATS))
+    .option("--max-tokens <n>", "longest prompt and completion of a reader", wholeNumber, 2048)
+    .option("--into <dir>", "the folder that gets it; that of your packs when absent")
+    .option("--encoder <src>", "checkpoint folder or ONNX export of an add-on's encoder, where it does not hold it")
     .addOption(json())
     .action((source, options) => packsAddCommand(installation, source, options));
   packs

@@ -3,18 +3,18 @@ import { once } from "node:events";
 import { join, resolve } from "node:path";
 import { createConnection, ProposedFeatures } from "vscode-languageserver/node";
 import { takeAddOn } from "./addOns.ts";
+import { packsOf } from "./cliAdd.ts";
 import { keyFromEnvironment, print, type ReaderChoice, say, settingsOf, storeParent } from "./cliCommands.ts";
 import { doctor } from "./doctor.ts";
 import { startChunker } from "./indexing/chunker.ts";
 import { exportChunks } from "./indexing/exportChunks.ts";
 import { checkAddOnParity } from "./infer/addOnParity.ts";
 import { checkParity, type ParityReport } from "./infer/parity.ts";
-import { installAddOn } from "./installAddOn.ts";
 import type { Installation } from "./installation.ts";
 import { LanguageServer } from "./languageServer.ts";
-import { isFor, openAddOn } from "./pack/addOn.ts";
+import { openAddOn } from "./pack/addOn.ts";
 import type { MatrixFormat } from "./pack/matrices.ts";
-import { findPack, listPacks, openPack, type Pack, preparedPacksDir, verifyPack } from "./pack/pack.ts";
+import { findPack, openPack, type Pack, preparedPacksDir, verifyPack } from "./pack/pack.ts";
 import { idOf, preparePack } from "./prepare.ts";
 
 export async function doctorCommand(
@@ -76,35 +76,6 @@ export async function packsPrepareCommand(
     `${dir}: ${(bytes / 1e6).toFixed(0)} MB after ${seconds.toFixed(0)} s, memory at most ${peakMiB.toFixed(0)} MiB`,
   );
   print(`Choose it with "precis.pack": ${JSON.stringify(given.out === undefined ? id : dir)}, or --pack.`);
-}
-
-export interface AddPackOptions {
-  readonly encoder?: string;
-  readonly format: MatrixFormat;
-  readonly json?: boolean;
-}
-
-export async function packsAddCommand(
-  installation: Installation,
-  source: string,
-  { encoder, format, json }: AddPackOptions,
-): Promise<void> {
-  const addOn = await installAddOn({ source, parent: preparedPacksDir(), encoder, format, onStep: say });
-  const { id, version, reader } = addOn.manifest;
-  const packs = await packsOf([installation.packsDir, preparedPacksDir()]);
-  const fits = packs.filter((pack) => isFor(addOn, pack)).map(({ manifest }) => manifest.id);
-  if (json) return print(JSON.stringify({ id, version, dir: addOn.dir, fits }));
-  print(`${addOn.dir}: ${id} ${version}, for ${reader.name}`);
-  print(
-    fits.length === 0
-      ? `No pack here has that reader yet: make one with \`precis packs prepare\`.`
-      : `Mode compressed is there for ${fits.join(", ")}.`,
-  );
-}
-
-async function packsOf(folders: readonly string[]): Promise<Pack[]> {
-  const dirs = await Promise.all(folders.map(async (at) => (await listPacks(at)).map((name) => join(at, name))));
-  return Promise.all(dirs.flat().map((dir) => openPack(dir)));
 }
 
 export async function packsVerifyCommand(

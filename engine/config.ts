@@ -24,8 +24,16 @@ export const SETTINGS = {
   pack: {
     type: "string",
     default: "auto",
+    scope: "machine-overridable",
     description:
-      "Model pack: `auto`, the name of a bundled pack or of one made with `precis packs prepare`, or the path of a pack folder.",
+      "Model pack: `auto`, the name of a bundled pack or of one on this machine, or the path of a pack folder. “Precis: Choose Model” sets it.",
+  },
+  "hub.endpoint": {
+    type: "string",
+    default: "",
+    scope: "machine-overridable",
+    description:
+      "Address of the Hugging Face Hub, or of a mirror, that “Precis: Choose Model” downloads from. Empty: HF_ENDPOINT of the environment, else the public hub. Only that command contacts it.",
   },
   "reader.endpoint": {
     type: "string",
@@ -170,6 +178,7 @@ export interface Settings {
   readonly enabled: boolean;
   readonly mode: Mode;
   readonly pack: string;
+  readonly "hub.endpoint": string;
   readonly "reader.endpoint": string;
   readonly "reader.model": string;
   /** By the editor's language ids; `*` stands for all that are not named. */

@@ -39,6 +39,8 @@ import { openStore, type Store, type StoreStats } from "./store/store.ts";
 
 export interface EngineOptions {
   readonly packsDir: string;
+  /** Folders that hold packs made on this machine; the user's own when absent. */
+  readonly preparedDirs?: readonly string[];
   readonly settings: Settings;
   /** Entries of the two workers and of the process that asks a provider: beside the bundle, or the source files. */
   readonly workers: { readonly inference: URL; readonly chunker: URL; readonly probe: URL };
@@ -110,7 +112,7 @@ export interface Workspace {
 
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { settings, keeps = true } = options;
-  const own = await openPack(await findPack(settings.pack, options.packsDir));
+  const own = await openPack(await findPack(settings.pack, options.packsDir, options.preparedDirs));
   const { pack, compressedFault, problems: ofAddOn } = await takeAddOn(own);
   const { manifest } = pack;
   if (manifest.chunking.version !== CHUNKER_VERSION) {

@@ -131,6 +131,37 @@ export const ENGINE_ERRORS = {
     retry: false,
   },
   ENCODER_FOREIGN: { action: "Give the checkpoint of the encoder that the add-on names.", retry: false },
+  HUB_UNREACHABLE: {
+    action:
+      "Check the network, the proxy (http.proxy, or HTTPS_PROXY in the environment) and precis.hub.endpoint. What was downloaded is kept. Without a network choose a folder that was copied here.",
+    retry: true,
+  },
+  HUB_UNTRUSTED: {
+    action:
+      "Start the editor with NODE_EXTRA_CA_CERTS naming the file (PEM) of the authority that signed the certificate of the hub or of your proxy.",
+    retry: false,
+  },
+  HUB_TOKEN: {
+    action:
+      "Run “Precis: Set Hub Token” with a token that may read this repository, and look whether its name is right; the command line takes the token from HF_TOKEN.",
+    retry: false,
+  },
+  HUB_GATED: {
+    action: "Accept the model's terms on its page, then set a token of the same account with “Precis: Set Hub Token”.",
+    retry: false,
+  },
+  HUB_MISSING: { action: "Check the repository's name and precis.hub.endpoint.", retry: false },
+  HUB_BUSY: {
+    action: "Try again later; what was downloaded is kept, and the download goes on from there.",
+    retry: true,
+  },
+  HUB_DAMAGED: {
+    action:
+      "Try again; if it happens again, what lies between (a proxy, a mirror) changes files: use another precis.hub.endpoint, or copy a folder here.",
+    retry: true,
+  },
+  HUB_FAILED: { action: "Check precis.hub.endpoint: it must be the address of a Hugging Face Hub.", retry: false },
+  DOWNLOAD_RUNNING: { action: "Wait until the other window or process has this model, or end it there.", retry: true },
   DISK_FULL: { action: "Free disk space or choose another folder with --out.", retry: true },
   NODE_TOO_OLD: { action: "Use Node 22 or newer; `npm install` in the checkout brings Node 24.", retry: false },
   USAGE: { action: "See `precis --help`.", retry: false },

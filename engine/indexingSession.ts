@@ -180,11 +180,11 @@ export class IndexingSession {
     const session = this.#session;
     session.show({ state: "starting", message: "Loading the models", percent: 0 });
     try {
-      const { packsDir = session.installation.packsDir } = session.options;
-      const { workers } = session.installation;
+      const { packsDir, preparedDirs, workers } = session.installation;
       const cacheDir = this.#storeParent();
       session.engine = await startEngine({
         packsDir,
+        preparedDirs,
         settings: session.settings,
         workers,
         cacheDir,

@@ -7,6 +7,7 @@ import { type AddOnParityFile, checkAddOnParity } from "./infer/addOnParity.ts";
 import { ADDON_FILE, type AddOn, type AddOnManifest, openAddOn, verifyAddOn } from "./pack/addOn.ts";
 import type { MatrixFormat } from "./pack/matrices.ts";
 import { describeFiles } from "./pack/pack.ts";
+import { partialOf } from "./pack/partialFolders.ts";
 import { prepareEncoder } from "./prepareEncoder.ts";
 
 export interface InstallAddOnOptions {
@@ -31,7 +32,7 @@ export async function installAddOn(options: InstallAddOnOptions): Promise<AddOn>
   onStep("sha256 of every file");
   const { manifest } = await verifyAddOn(source);
   const dir = join(parent, manifest.id);
-  const partial = `${dir}.partial-${process.pid}`;
+  const partial = partialOf(dir);
   try {
     await mkdir(partial, { recursive: true });
     for (const name of Object.keys(manifest.files)) await copyFile(join(source, name), join(partial, name));

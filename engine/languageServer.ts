@@ -13,16 +13,19 @@ import { CompletionSession } from "./completionSession.ts";
 import type { Settings } from "./config.ts";
 import { IndexingSession } from "./indexingSession.ts";
 import type { Installation } from "./installation.ts";
+import { ModelSession } from "./modelSession.ts";
 import { type PowerSource, SYSTEM_POWER } from "./power.ts";
 import { progressOn, type StartProgress } from "./progress.ts";
 import {
   ACCEPTED,
   type Accepted,
+  type AddModel,
   EDITOR_STATE,
   type EditorState,
   ENGINE_COMMANDS,
   EXPLAIN,
   type ExplainParams,
+  MODELS,
   READER_KEY,
   type ReaderKey,
   SETTINGS_SECTION,
@@ -55,6 +58,7 @@ export class LanguageServer {
   readonly #indexing: IndexingSession;
   readonly #completions: CompletionSession;
   readonly #behaviour: BehaviourSession;
+  readonly #models: ModelSession;
   readonly #startProgress: StartProgress;
 
   /** `power`: what the machine runs on; background indexing may wait for it. */
@@ -64,6 +68,7 @@ export class LanguageServer {
     this.#indexing = new IndexingSession(this.#session, power);
     this.#behaviour = new BehaviourSession(this.#session);
     this.#completions = new CompletionSession(this.#session, this.#behaviour);
+    this.#models = new ModelSession(this.#session);
     const canCreate = () => this.#session.client?.capabilities.window?.workDoneProgress === true;
     this.#startProgress = progressOn(connection, canCreate);
   }
@@ -76,15 +81,21 @@ export class LanguageServer {
     connection.onDidChangeWatchedFiles(({ changes }) => this.#indexing.filesChanged(changes));
     connection.languages.inlineCompletion.on((params, token) => this.#completions.answer(params, token));
     // Not `onExecuteCommand`: that takes the client's work-done token out of the params.
-    connection.onRequest(ExecuteCommandRequest.type, async ({ command, workDoneToken }, cancellation) => {
+    connection.onRequest(ExecuteCommandRequest.type, async (params, cancellation) => {
+      const { command, workDoneToken: token } = params;
       if (command === ENGINE_COMMANDS.cancel) this.#indexing.cancel();
       if (command === ENGINE_COMMANDS.forgetBehaviour) await this.#behaviour.forget();
+      if (command === ENGINE_COMMANDS.addModel) {
+        const progress = await this.#startProgress("Precis: getting a model", { token, cancellation });
+        return this.#models.add(params.arguments?.[0] as AddModel, progress);
+      }
       if (command !== ENGINE_COMMANDS.reindex && command !== ENGINE_COMMANDS.index) return null;
-      const progress = await this.#startProgress("Precis: indexing", { token: workDoneToken, cancellation });
+      const progress = await this.#startProgress("Precis: indexing", { token, cancellation });
       return this.#indexing.index({ progress, isForced: command === ENGINE_COMMANDS.reindex });
     });
     connection.onRequest(EXPLAIN, (params: ExplainParams | null) => this.#completions.explain(params?.uri));
     connection.onRequest(STATISTICS, () => this.#behaviour.statistics());
+    connection.onRequest(MODELS, () => this.#models.choices());
     connection.onRequest(SKIPPED, () => this.#session.folders.skippedFiles());
     connection.onNotification(EDITOR_STATE, (params: EditorState) => this.#completions.editorState(params));
     connection.onNotification(READER_KEY, (params: ReaderKey) => this.#session.useReaderKey(params));

@@ -10,6 +10,7 @@ import { loadTokenizer, type Tokenizer } from "./infer/tokenizer.ts";
 import { loadLanguages } from "./languages/languages.ts";
 import type { MatrixFormat } from "./pack/matrices.ts";
 import { describeFiles, openPack, type Pack, type PackManifest } from "./pack/pack.ts";
+import { partialOf } from "./pack/partialFolders.ts";
 import { FIM_TOKENS, promptOf, STOP_TOKENS } from "./pack/qwenPrompt.ts";
 import { openReaderSource, type ReaderSource } from "./pack/readerSource.ts";
 
@@ -25,6 +26,10 @@ export interface PrepareOptions {
   readonly maxTokens: number;
   /** Gives encoder and fuser. */
   readonly companion: Pack;
+  /** The pack's name for a person; the folder's name when absent. */
+  readonly title?: string;
+  /** Where the checkpoint comes from, for the model card; the folder's name when absent. */
+  readonly origin?: string;
   /** Told of each step, in words. */
   readonly onStep?: (step: string) => void;
 }
@@ -37,7 +42,7 @@ export async function preparePack(options: PrepareOptions): Promise<Pack> {
   const { onStep = () => {} } = options;
   const out = resolve(options.out);
   const source = await openReaderSource(options.source, options.format, options.maxTokens);
-  const partial = `${out}.partial-${process.pid}`;
+  const partial = partialOf(out);
   try {
     const read = await readTokenizer(source.dir);
     if (await exists(out)) throw new EngineError("USAGE", `${out} exists; choose another folder with --out`);
@@ -82,7 +87,7 @@ function readerOf({ shape }: ReaderSource): PackManifest["reader"] & { readonly 
   return { file, architecture: "qwen2", layers, kvHeads, headDim, readerDim, vocabSize, maxTokens };
 }
 
-interface ReadTokenizer {
+export interface ReadTokenizer {
   readonly tokenizer: Tokenizer;
   /** Of the added tokens. */
   readonly names: ReadonlySet<string>;
@@ -90,7 +95,8 @@ interface ReadTokenizer {
   readonly vocabSize: number;
 }
 
-async function readTokenizer(source: string): Promise<ReadTokenizer> {
+/** Throws `CHECKPOINT_INVALID` where there is none, `CHECKPOINT_UNSUPPORTED` where it cannot fill in the middle. */
+export async function readTokenizer(source: string): Promise<ReadTokenizer> {
   const file = join(source, "tokenizer.json");
   if (!(await exists(file))) throw new EngineError("CHECKPOINT_INVALID", `${file} is missing`);
   const tokenizer = await loadTokenizer(file);
@@ -125,7 +131,7 @@ function isFull(error: unknown): boolean {
   return ["ENOSPC", "EDQUOT", "EFBIG"].includes(errnoOf(error) ?? "");
 }
 
-async function copyRest(dir: string, { companion, id }: PrepareOptions, source: ReaderSource) {
+async function copyRest(dir: string, { companion, id, origin }: PrepareOptions, source: ReaderSource) {
   const { encoder, fuser, tokenizer } = companion.manifest;
   await copyFile(join(source.dir, "tokenizer.json"), join(dir, "tokenizer.json"));
   await copyFile(join(companion.dir, encoder.file), join(dir, "encoder.onnx"));
@@ -135,7 +141,7 @@ async function copyRest(dir: string, { companion, id }: PrepareOptions, source: 
   const lines = [
     `# ${id}`,
     "",
-    `Reader: ${basename(resolve(source.dir))} (${source.files.join(", ")}), weights as ${source.quantisation}.`,
+    `Reader: ${origin ?? basename(resolve(source.dir))} (${source.files.join(", ")}), weights as ${source.quantisation}.`,
     `Encoder and fuser: ${companion.manifest.id} ${companion.manifest.version}.`,
     "Mode compressed needs a projector add-on that was trained for this reader.",
     "",
@@ -152,7 +158,7 @@ async function parityOf(companion: Pack): Promise<Pick<ParityFile, "encoder" | "
 
 async function manifestOf(
   dir: string,
-  { id, companion }: PrepareOptions,
+  { id, companion, title }: PrepareOptions,
   source: ReaderSource,
   reader: PackManifest["reader"],
   { names, vocabSize }: ReadTokenizer,
@@ -162,7 +168,7 @@ async function manifestOf(
     schemaVersion: 1,
     id,
     version: "1.0.0",
-    title: basename(resolve(source.dir)),
+    title: title ?? basename(resolve(source.dir)),
     licence: await licenceOf(source.dir),
     modelCard: "MODEL_CARD.md",
     languages: (await loadLanguages()).all.map(({ name }) => name),

@@ -17,7 +17,10 @@ export const EDITOR_STATE = "precis/editorState";
 /** Client → server notification: the key of a reader's server, out of the editor's secret storage. Params `ReaderKey`. */
 export const READER_KEY = "precis/readerKey";
 
-/** `workspace/executeCommand` names the engine answers. The first two report work-done progress and can be cancelled. */
+/** Client → server request: the models on this machine and those that can be got. `null` params, answers `ModelChoices`. */
+export const MODELS = "precis/models";
+
+/** `workspace/executeCommand` names the engine answers. Those that take long report work-done progress and can be cancelled. */
 export const ENGINE_COMMANDS = {
   /** Everything anew. Answers `IndexingOutcome`. */
   reindex: "precis.engine.reindex",
@@ -25,6 +28,8 @@ export const ENGINE_COMMANDS = {
   index: "precis.engine.index",
   /** Ends the pass under way; none begins by itself until one of the others is asked for. */
   cancel: "precis.engine.cancelIndexing",
+  /** Downloads or copies a model and makes a pack of it. Its one argument is `AddModel`; answers `AddModelOutcome`. */
+  addModel: "precis.engine.addModel",
   /** Drops what was counted of offers and what the gate learned from them. Answers null. */
   forgetBehaviour: "precis.engine.forgetBehaviour",
 } as const;
@@ -202,6 +207,8 @@ export interface InitializationOptions {
   readonly storesDir?: string;
   /** Folder that holds the packs; `packs/` beside the engine when absent. */
   readonly packsDir?: string;
+  /** Folder for packs that are downloaded or prepared; among the user's own when absent. */
+  readonly modelsDir?: string;
 }
 
 /** Counts of offers that were on the screen; those there for less than a blink are left out. */
@@ -237,4 +244,65 @@ export interface Statistics {
   readonly days: readonly (OfferCounts & { readonly day: string; readonly language: string })[];
   /** How many answers have moved the gate since it was shipped or last forgotten; null for a pack without a gate. */
   readonly gate: { readonly answers: number } | null;
+}
+
+export interface ModelChoices {
+  readonly installed: readonly InstalledPack[];
+  readonly offered: readonly OfferedModel[];
+  /** The hub that would be asked. */
+  readonly hub: { readonly url: string /** For a token. */; readonly origin: string; readonly host: string };
+  readonly machine: {
+    /** What this process may use. */
+    readonly memoryBytes: number;
+    /** On the disk that packs are put on. */
+    readonly freeDiskBytes: number;
+  };
+}
+
+/** A pack on this machine. */
+export interface InstalledPack {
+  /** As the setting `precis.pack` names it. */
+  readonly name: string;
+  readonly title: string;
+  readonly version: string;
+  readonly licence: string;
+  readonly bytes: number;
+  readonly isBundled: boolean;
+  /** Why it cannot be used; null where it can. */
+  readonly problem: string | null;
+}
+
+/** A model that a click downloads. Sizes are computed from its shape: about. */
+export interface OfferedModel {
+  /** As `AddModel.source` has it. */
+  readonly source: string;
+  readonly title: string;
+  /** Of the pack it becomes. */
+  readonly name: string;
+  readonly licence: { readonly name: string /** What a person should know first. */; readonly note?: string };
+  /** Where the hub says more of it. */
+  readonly page: string;
+  readonly bytes: { readonly download: number; readonly pack: number; readonly memory: number };
+}
+
+export interface AddModel {
+  /** `owner/name` on the hub, or the path of a folder: a checkpoint or a pack. */
+  readonly source: string;
+  /** For the hub alone; kept in the editor's secret storage. */
+  readonly token?: string;
+  /** The editor's; that of the environment when absent. */
+  readonly proxy?: {
+    readonly address: string /** Hosts reached without it, separated by commas. */;
+    readonly except: string;
+  };
+}
+
+export interface AddModelOutcome {
+  readonly end: "done" | "cancelled" | "failed";
+  /** For a person. */
+  readonly message: string;
+  /** What to choose in `precis.pack`; absent unless done. */
+  readonly pack?: string;
+  /** Of the error; absent unless failed. */
+  readonly code?: string;
 }

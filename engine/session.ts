@@ -24,7 +24,6 @@ export type Doing = Pick<EngineStatus, "state" | "message" | "percent"> & Partia
 
 export class Session {
   readonly connection: Connection;
-  readonly installation: Installation;
   readonly documents = new TextDocuments(TextDocument);
   readonly folders = new Folders();
   client: InitializeParams | undefined;
@@ -35,16 +34,28 @@ export class Session {
   paused: IndexingPause | undefined;
   /** Folders with a store of their own, and the open folders inside each that are read with it. */
   cover: ReadonlyMap<string, readonly string[]> = new Map();
+  readonly #installation: Installation;
   readonly #readerKeys = new Map<string, string>();
   #doing: Doing = { state: "starting", message: "Starting", percent: 0 };
 
   constructor(connection: Connection, installation: Installation) {
     this.connection = connection;
-    this.installation = installation;
+    this.#installation = installation;
   }
 
   get options(): InitializationOptions {
     return (this.client?.initializationOptions as InitializationOptions | undefined) ?? {};
+  }
+
+  /** With the folders that the client named in place of its own. */
+  get installation(): Installation {
+    const { packsDir = this.#installation.packsDir, modelsDir } = this.options;
+    const { preparedDirs } = this.#installation;
+    return {
+      ...this.#installation,
+      packsDir,
+      preparedDirs: modelsDir === undefined ? preparedDirs : [modelsDir, ...preparedDirs],
+    };
   }
 
   /** Asks the editor for the settings; one that cannot be asked gets the defaults. */

@@ -151,3 +151,8 @@ function checkManifest(dir: string, raw: unknown): AddOnManifest {
   if (unlisted.length > 0) throw new EngineError("ADDON_INCOMPATIBLE", `${dir}: ${unlisted.join("; ")}`);
   return raw;
 }
+
+/** Whether a folder says that it is one; whether it is sound is `openAddOn`'s to say. */
+export async function isAddOn(dir: string): Promise<boolean> {
+  return (await sizeOf(join(dir, ADDON_FILE))) !== undefined;
+}

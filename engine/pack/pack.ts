@@ -8,6 +8,7 @@ import envPaths from "env-paths";
 import type { Level, Mode } from "../domain.ts";
 import { EngineError, errnoOf, messageOf } from "../errors.ts";
 import schema from "./pack.schema.json" with { type: "json" };
+import { isPartial } from "./partialFolders.ts";
 
 /** pack.json, as `pack.schema.json` describes it; shapes and units are there. */
 export interface PackManifest {
@@ -173,6 +174,7 @@ export async function listPacks(packsDir: string): Promise<string[]> {
   }
   const found: string[] = [];
   for (const entry of entries.sort()) {
+    if (isPartial(entry)) continue;
     if ((await sizeOf(join(packsDir, entry, "pack.json"))) !== undefined) found.push(entry);
   }
   return found;
@@ -182,7 +184,11 @@ export async function listPacks(packsDir: string): Promise<string[]> {
  * The folder the setting `precis.pack` names: `auto` is the first bundled pack, else a bundled name, else one of those
  * prepared on this machine, else a path.
  */
-export async function findPack(setting: string, packsDir: string, preparedDir = preparedPacksDir()): Promise<string> {
+export async function findPack(
+  setting: string,
+  packsDir: string,
+  preparedDirs: readonly string[] = [preparedPacksDir()],
+): Promise<string> {
   const bundled = await listPacks(packsDir);
   if (setting === "auto") {
     const first = bundled[0];
@@ -190,7 +196,7 @@ export async function findPack(setting: string, packsDir: string, preparedDir = 
     return join(packsDir, first);
   }
   if (bundled.includes(setting)) return join(packsDir, setting);
-  if ((await listPacks(preparedDir)).includes(setting)) return join(preparedDir, setting);
+  for (const dir of preparedDirs) if ((await listPacks(dir)).includes(setting)) return join(dir, setting);
   const folder = isAbsolute(setting) ? setting : resolve(packsDir, setting);
   if ((await sizeOf(join(folder, "pack.json"))) !== undefined) return folder;
   throw new EngineError("PACK_MISSING", `no pack named ${setting}; bundled: ${bundled.join(", ") || "none"}`);

@@ -10,6 +10,7 @@ import { readOnnxModel } from "./onnxModel.ts";
 import { readQwen2Shape, tensorsOf } from "./qwen2Config.ts";
 import { writeEmbedGraph, writeReaderGraph } from "./qwen2Graph.ts";
 import { openCheckpoint } from "./safetensors.ts";
+import { graphBytes } from "./sizes.ts";
 
 export interface ReaderSource {
   /** Holds tokenizer.json and what comes with it. */
@@ -27,9 +28,6 @@ export interface ReaderSource {
   writeReader(file: string): Promise<void>;
   close(): Promise<void>;
 }
-
-/** Bytes a weight takes in each format, its share of a scale included. */
-const WEIGHT_BYTES: Readonly<Record<MatrixFormat, number>> = { fp32: 4, q8: 1.125, q4: 0.625, int8: 1 };
 
 /**
  * `source` is a folder, or the .onnx file of an export. Throws `CHECKPOINT_INVALID` where something is missing or damaged, and
@@ -49,14 +47,12 @@ async function openBuilt(source: string, format: MatrixFormat, maxTokens: number
     await checkpoint.close();
     throw error;
   }
-  let weights = shape.vocabSize * shape.readerDim;
-  for (const dims of tensorsOf(shape).values()) weights += dims.reduce((product, dim) => product * dim, 1);
   return {
     dir: source,
     shape,
     files: checkpoint.files,
     quantisation: format,
-    bytes: weights * WEIGHT_BYTES[format],
+    bytes: graphBytes(shape, format),
     digest: () => checkpoint.digest(),
     writeEmbed: (file) => writeEmbedGraph(file, shape, checkpoint, format),
     writeReader: (file) => writeReaderGraph(file, shape, checkpoint, format),

@@ -32,6 +32,8 @@ const HEAVY: Record<string, string> = {
   "sqlite-vec": "engine/store/store.ts",
   "web-tree-sitter": "engine/languages/languages.ts",
   systeminformation: "engine/power.ts",
+  undici: "engine/pack/connection.ts",
+  "@huggingface/hub": "engine/pack/hub.ts",
 };
 
 interface Import {

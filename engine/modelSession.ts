@@ -1,0 +1,135 @@
+// The models of one LSP session: which there are, which can be got, and getting one.
+import { statfs } from "node:fs/promises";
+import { totalmem } from "node:os";
+import { dirname, join } from "node:path";
+import { addInProcess } from "./addInProcess.ts";
+import { EngineError, errnoOf, messageOf } from "./errors.ts";
+import type { HubAccess } from "./fetchCheckpoint.ts";
+import { ADDED_FORMAT, catalogue } from "./pack/catalogue.ts";
+import { HUB_URL } from "./pack/hubAddress.ts";
+import { listPacks, openPack, preparedPacksDir } from "./pack/pack.ts";
+import type { Progress } from "./progress.ts";
+import type { AddModel, AddModelOutcome, InstalledPack, ModelChoices } from "./protocol.ts";
+import type { Session } from "./session.ts";
+
+export class ModelSession {
+  readonly #session: Session;
+
+  constructor(session: Session) {
+    this.#session = session;
+  }
+
+  async choices(): Promise<ModelChoices> {
+    const { packsDir, preparedDirs } = this.#session.installation;
+    const url = this.#endpoint();
+    const { origin, host } = new URL(URL.canParse(url) ? url : HUB_URL);
+    const installed = await Promise.all([
+      installedIn(packsDir, true),
+      ...preparedDirs.map((dir) => installedIn(dir, false)),
+    ]);
+    const offered = catalogue(ADDED_FORMAT).map(({ id, repository, ...model }) => {
+      return { ...model, source: repository, name: id, page: `${url}/${repository}` };
+    });
+    return {
+      installed: installed.flat(),
+      offered,
+      hub: { url, origin, host },
+      machine: { memoryBytes: usableMemory(), freeDiskBytes: await freeBytes(this.#packsDir()) },
+    };
+  }
+
+  /** Ends `progress` whatever happens. */
+  async add({ source, token, proxy }: AddModel, progress: Progress): Promise<AddModelOutcome> {
+    const session = this.#session;
+    const { packsDir: bundledDir, adder } = session.installation;
+    const hub: HubAccess = {
+      endpoint: this.#endpoint(),
+      token: token ?? this.#tokenOfEnvironment(),
+      ...(proxy === undefined ? {} : { proxy }),
+    };
+    let reached = 0;
+    const onProgress = ({ percent = reached, message }: { percent?: number; message: string }) => {
+      reached = percent;
+      progress.report(percent, message);
+    };
+    const outcome = await this.#outcomeOf(progress.signal, async () => {
+      const job = { source, packsDir: this.#packsDir(), bundledDir, hub, ...ADDED_FORMAT };
+      const { name, title } = await addInProcess(adder, job, { onProgress, signal: progress.signal });
+      session.connection.console.info(`${source} is the pack ${name} now.`);
+      return { end: "done", message: `${title} is ready`, pack: name };
+    });
+    progress.end(outcome.message);
+    return outcome;
+  }
+
+  async #outcomeOf(signal: AbortSignal, work: () => Promise<AddModelOutcome>): Promise<AddModelOutcome> {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted) return { end: "cancelled", message: "cancelled" };
+      if (!(error instanceof EngineError)) this.#session.reportBug(error);
+      else this.#session.connection.console.error(error.message);
+      if (error instanceof EngineError)
+        return { end: "failed", message: `${error.message}. ${error.action}`, code: error.code };
+      return {
+        end: "failed",
+        message: `Something unexpected happened: ${messageOf(error).split("\n")[0]}. See the log.`,
+      };
+    }
+  }
+
+  #packsDir(): string {
+    return this.#session.installation.preparedDirs[0] ?? preparedPacksDir();
+  }
+
+  #endpoint(): string {
+    return hubEndpoint(this.#session.settings["hub.endpoint"]);
+  }
+
+  /** Only for the hub that the environment means: settings may name another. */
+  #tokenOfEnvironment(): string | undefined {
+    return this.#session.settings["hub.endpoint"] === "" ? hubToken() : undefined;
+  }
+}
+
+/** The setting, else the environment's, else the public hub; without a slash at its end. */
+export function hubEndpoint(setting: string): string {
+  return (setting || process.env["HF_ENDPOINT"] || HUB_URL).replace(/\/+$/, "");
+}
+
+export function hubToken(): string | undefined {
+  return process.env["HF_TOKEN"] || undefined;
+}
+
+async function installedIn(dir: string, isBundled: boolean): Promise<InstalledPack[]> {
+  const names = await listPacks(dir);
+  return Promise.all(
+    names.map(async (name): Promise<InstalledPack> => {
+      try {
+        const { title, version, licence, files } = (await openPack(join(dir, name))).manifest;
+        const bytes = Object.values(files).reduce((sum, file) => sum + file.bytes, 0);
+        return { name, title, version, licence, bytes, isBundled, problem: null };
+      } catch (error) {
+        if (!(error instanceof EngineError)) throw error;
+        return { name, title: name, version: "", licence: "", bytes: 0, isBundled, problem: error.message };
+      }
+    }),
+  );
+}
+
+/** Of the machine, or of the container it is run in. */
+function usableMemory(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 && limit < totalmem() ? limit : totalmem();
+}
+
+/** Of the disk that holds `dir`, or will. */
+async function freeBytes(dir: string): Promise<number> {
+  try {
+    const { bavail, bsize } = await statfs(dir);
+    return bavail * bsize;
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT" || dirname(dir) === dir) throw error;
+    return freeBytes(dirname(dir));
+  }
+}
