@@ -1,11 +1,15 @@
-// Qwen2.5-Coder's fill-in-the-middle formats as its technical report gives them (arXiv 2409.12186, section 3.2): one for a file
-// alone, one for a file among others of its repository.
+// Qwen2.5-Coder's fill-in-the-middle formats as published: one for a file alone, one for a file among others of its repository.
+// Sources: arXiv 2409.12186, section 3.2, and QwenLM/Qwen2.5-Coder on GitHub at d5ead97: README.md ("Fill in the middle",
+// "Repository Level Code Infilling") and examples/Qwen2.5-Coder-fim.py and -repolevel-fim.py.
 import type { PackManifest } from "./pack.ts";
 
 /** Without them a reader cannot fill in the middle. */
 export const FIM_TOKENS = ["<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>", "<|endoftext|>"] as const;
 
-/** None of them is text; any ends a completion. */
+/**
+ * Any ends a completion. The examples' `eos_token_ids` are all of them but `<|im_start|>`, which is no text either and opens a
+ * turn of a chat.
+ */
 export const STOP_TOKENS = [
   "<|endoftext|>",
   "<|im_end|>",

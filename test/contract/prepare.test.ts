@@ -1,6 +1,7 @@
 // A Qwen2 checkpoint in Hugging Face's layout becomes a pack: its graphs answer as `transformers` does, its tokenizer as
 // `tokenizers` does (test/fixtures/qwen2/make.py), and what does not fit is refused by name, with nothing left behind.
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { cp, mkdtemp, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -153,6 +154,75 @@ describe("a prepared pack", () => {
     expect(written([{ node, score: 1, retriever: "recent" }], "full")).toBe(
       `<|repo_name|>shop\n<|file_sep|>c.py\nz = 1\n<|file_sep|>a/b.py\n${alone}`,
     );
+  });
+});
+
+/** What test/fixtures/qwen2/tokenize.py wrote. */
+interface Tokens {
+  readonly code: { readonly files: readonly string[]; readonly characters: number; readonly sha256: string };
+  readonly ids: { readonly count: number; readonly sha256: string };
+  readonly prompt: {
+    readonly repository: string;
+    readonly others: readonly (readonly [string, string])[];
+    readonly path: string;
+    readonly prefix: string;
+    readonly suffix: string;
+  };
+  readonly file: readonly number[];
+  readonly among: readonly number[];
+}
+
+describe("the tokenizer of Qwen's kind", () => {
+  let tokens: Tokens;
+  beforeAll(async () => {
+    tokens = JSON.parse(await readFile(join(TINY, "tokens.json"), "utf8"));
+  });
+  const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+
+  it("gives a megabyte of code the ids that `tokenizers` gives it", async () => {
+    const { files, characters, sha256: known } = tokens.code;
+    const read = (file: string) => readFile(new URL(`../../node_modules/${file}`, import.meta.url), "utf8");
+    const parts = await Promise.all(files.map(read));
+    const text = parts.map((part) => part.slice(0, characters)).join("") + expected.text;
+    expect(sha256(text), "the dependencies moved: run test/fixtures/qwen2/tokenize.py again").toBe(known);
+    expect(Buffer.byteLength(text)).toBeGreaterThan(1_000_000);
+    const ids = (await loadTokenizer(join(TINY, "tokenizer.json"))).encode(text, true);
+    expect({ count: ids.length, sha256: sha256(ids.join()) }).toEqual(tokens.ids);
+  });
+
+  it("renders both prompts to the ids of the published text, under the published numbers", async () => {
+    const { dir: at, manifest } = await prepare(TINY, "rendered", "q4");
+    const tokenizer = await loadTokenizer(join(at, manifest.tokenizer.file));
+    const { path, prefix, suffix, repository, others } = tokens.prompt;
+    const rendered = (candidates: readonly Candidate[]) => [
+      ...assemble({ path, prefix, suffix, query: "" }, candidates, "full", {
+        manifest,
+        tokenizer,
+        repository,
+        pseudoTokensOf: () => new Map(),
+      }).input.tokens,
+    ];
+    // The best stands last.
+    const candidates = others.map(([name, text], n) => {
+      const node = { path: name, text } as Candidate["node"];
+      return { node, score: n, retriever: "recent" };
+    });
+    expect(rendered([])).toEqual(tokens.file);
+    expect(rendered(candidates.reverse())).toEqual(tokens.among);
+    // QwenLM/Qwen2.5-Coder, README.md: the numbers of its special tokens, here counted from the first.
+    const published = {
+      "<|endoftext|>": 151643,
+      "<|im_end|>": 151645,
+      "<|fim_prefix|>": 151659,
+      "<|fim_middle|>": 151660,
+      "<|fim_suffix|>": 151661,
+      "<|fim_pad|>": 151662,
+      "<|repo_name|>": 151663,
+      "<|file_sep|>": 151664,
+    };
+    const shift = published["<|endoftext|>"] - tokenizer.idOf("<|endoftext|>");
+    for (const [token, id] of Object.entries(published)) expect(tokenizer.idOf(token) + shift).toBe(id);
+    expect([...manifest.prompt.stopTokens].sort()).toEqual([...Object.keys(published), "<|im_start|>"].sort());
   });
 });
 
