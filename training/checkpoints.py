@@ -71,6 +71,23 @@ def load_encoder(run: Path) -> tuple[Encoder, dict[str, Any]]:
     return encoder, state["facts"]
 
 
+def read_fuser(file: Path, vector_dim: int) -> Fuser:
+    """A fuser file for vectors of that length."""
+    try:
+        state = load(file)
+        config = dict(state["config"])
+        config["trunk"] = ReaderConfig(**config["trunk"])
+        fuser = Fuser(FuserConfig(**config))
+        fuser.load_state_dict(state["model"])
+    except OSError as error:
+        raise CheckpointError(f"{file}: {error.strerror}.") from error
+    except Exception as error:  # torch raises what it likes for a damaged file or another architecture
+        raise CheckpointError(f"{file} holds no fuser: {str(error).splitlines()[0]}") from error
+    if fuser.config.vector_dim != vector_dim:
+        raise CheckpointError(f"{file} fuses vectors of {fuser.config.vector_dim} numbers; this encoder's have {vector_dim}.")
+    return fuser.eval()
+
+
 def load_fuser(run: Path) -> tuple[Fuser, dict[str, Any]]:
     state = load(latest(run, "fuser"))
     config = dict(state["config"])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import quantise
 from models.encoder import Encoder
-from models.fuser import Fuser
+from models.fuser import Fuser, MeanFuser
 from models.projector import Projector
 from models.reader import Block, Reader, ReaderConfig, Trunk
 
@@ -222,7 +222,7 @@ def reader_graph(reader: Reader, logit_bias: Tensor | None = None, accuracy_leve
     return g.model()
 
 
-def encoder_graph(encoder: Encoder, accuracy_level: int = 4) -> onnx.ModelProto:
+def encoder_graph(encoder: Encoder, accuracy_level: int | None = 4) -> onnx.ModelProto:
     """input_ids, lengths -> unit vectors."""
     g = Graph("encoder", accuracy_level)
     ids = g.input("input_ids", TensorProto.INT64, ["n", "t"])
@@ -242,7 +242,7 @@ def encoder_graph(encoder: Encoder, accuracy_level: int = 4) -> onnx.ModelProto:
     return g.model()
 
 
-def fuser_graph(fuser: Fuser, accuracy_level: int = 4) -> onnx.ModelProto:
+def fuser_graph(fuser: Fuser, accuracy_level: int | None = 4) -> onnx.ModelProto:
     """children, lengths -> unit vectors."""
     g, c = Graph("fuser", accuracy_level), fuser.config
     children = g.input("children", TensorProto.FLOAT, ["n", c.branching, c.vector_dim])
@@ -257,6 +257,19 @@ def fuser_graph(fuser: Fuser, accuracy_level: int = 4) -> onnx.ModelProto:
     return g.model()
 
 
+def mean_fuser_graph(fuser: MeanFuser) -> onnx.ModelProto:
+    """children, lengths -> unit vectors."""
+    g = Graph("fuser")
+    children = g.input("children", TensorProto.FLOAT, ["n", fuser.branching, fuser.vector_dim])
+    lengths = g.input("lengths", TensorProto.INT32, ["n"])
+    vectors = g.output("vectors", TensorProto.FLOAT, ["n", fuser.vector_dim])
+    place = g.constant("place", np.arange(fuser.branching, dtype=np.int32)[None, :])
+    valid = g.op("Unsqueeze", [g.op("Less", [place, g.op("Unsqueeze", [lengths, g.integers(1)])]), g.integers(2)])
+    kept = g.op("Where", [valid, children, g.constant("nothing", np.asarray(0, np.float32))])
+    g.unit(g.op("ReduceSum", [kept, g.integers(1)], keepdims=0), vectors)
+    return g.model()
+
+
 def behind(g: Graph, name: str, x: str, norm: nn.LayerNorm | None) -> str:
     """GELU (exact, by erf) and, where there is one, LayerNorm."""
     half = g.op("Mul", [x, g.constant(name + ".half", np.asarray(0.5, np.float32))])
@@ -268,7 +281,7 @@ def behind(g: Graph, name: str, x: str, norm: nn.LayerNorm | None) -> str:
     return g.op("LayerNormalization", [gelu, gamma, beta], axis=-1, epsilon=norm.eps)
 
 
-def projector_graph(projector: Projector, accuracy_level: int = 4) -> onnx.ModelProto:
+def projector_graph(projector: Projector, accuracy_level: int | None = 4) -> onnx.ModelProto:
     """vectors -> pseudo_tokens."""
     g, c = Graph("projector", accuracy_level), projector.config
     vectors = g.input("vectors", TensorProto.FLOAT, ["n", c.vector_dim])

@@ -15,14 +15,14 @@ from typing import Any
 SECTION = re.compile(r"<!-- evaluation: begin -->.*?<!-- evaluation: end -->", re.DOTALL)
 
 
-def seal(folder: Path, manifest: dict[str, Any]) -> None:
-    """Write pack.json for the files that are there."""
+def seal(folder: Path, manifest: dict[str, Any], name: str = "pack.json") -> None:
+    """Write pack.json, or another manifest, for the files that are there."""
     manifest["files"] = {
         f.name: {"sha256": hashlib.sha256(f.read_bytes()).hexdigest(), "bytes": f.stat().st_size}
         for f in sorted(folder.iterdir())
-        if f.name != "pack.json"
+        if f.name != name
     }
-    (folder / "pack.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    (folder / name).write_text(json.dumps(manifest, indent=2) + "\n")
 
 
 def with_evaluation(card: str, text: str) -> str:

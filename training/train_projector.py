@@ -28,6 +28,7 @@ from pretrained_encoder import load_encoder
 from ranks import Ranks
 from sequences import OWN_LENGTHS, Lengths
 from steps import Plan, run_steps
+from weights_digest import digest_of
 
 
 def arguments() -> argparse.Namespace:
@@ -131,7 +132,8 @@ def main() -> None:
     plan = Plan(args.steps, args.batch, args.micro, args.lr, args.warm_up, args.save_every, args.seed)
     report = run_steps(plan, samples, projector, compressor.backward, args.out, facts, ranks)
     if ranks.is_first:
-        checkpoints.save(args.out / "projector.pt", projector, facts | report)
+        digests = {"reader weights": digest_of(args.reader), "encoder weights": digest_of(args.encoder) if encoder else None}
+        checkpoints.save(args.out / "projector.pt", projector, facts | report | digests)
         print(json.dumps(report))
     ranks.close()
 

@@ -22,6 +22,19 @@ class FuserConfig:
     branching: int = 8
 
 
+class MeanFuser(nn.Module):
+    """The children's mean at unit length: for an encoder that no fuser was trained for."""
+
+    def __init__(self, vector_dim: int, branching: int = 8) -> None:
+        super().__init__()
+        self.vector_dim, self.branching = vector_dim, branching
+
+    def forward(self, children: Tensor, lengths: Tensor) -> Tensor:
+        """[n, branching, vector_dim], [n] -> [n, vector_dim]."""
+        valid = torch.arange(self.branching)[None, :] < lengths[:, None]
+        return F.normalize((children * valid[..., None]).sum(1), dim=-1)
+
+
 class Fuser(nn.Module):
     """W_in, causal trunk, W_out, unit length."""
 
