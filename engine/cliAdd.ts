@@ -64,7 +64,7 @@ async function addAddOn(
   print(
     fits.length === 0
       ? `No pack here has that reader yet: get it with \`precis packs add\`, or make one with \`precis packs prepare\`.`
-      : `Mode compressed is there for ${fits.join(", ")}.`,
+      : `Mode compressed is there for ${fits.join(", ")}; in an open editor, after “Precis: Restart Engine”.`,
   );
 }
 

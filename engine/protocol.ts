@@ -65,6 +65,8 @@ export interface EngineStatus {
     readonly version: string;
     readonly title: string;
     readonly modes: readonly string[];
+    /** Why the mode compressed is not among them, what is used instead and what to do, for a person; null where it is. */
+    readonly compressedFault: string | null;
   } | null;
   readonly index: {
     readonly files: number;

@@ -8,6 +8,7 @@ import { EngineError, messageOf, type Problem } from "./errors.ts";
 import type { LastRequest } from "./explain.ts";
 import { Folders, type OpenFolder } from "./folders.ts";
 import type { Installation } from "./installation.ts";
+import type { PackManifest } from "./pack/pack.ts";
 import {
   type EngineStatus,
   type Execution,
@@ -85,7 +86,7 @@ export class Session {
       paused: this.paused ?? null,
       state: this.#doing.state === "ready" && !this.settings.enabled ? "off" : this.#doing.state,
       mode: this.settings.mode,
-      pack: pack === undefined ? null : { id: pack.id, version: pack.version, title: pack.title, modes: pack.modes },
+      pack: pack === undefined ? null : { ...pickNames(pack), compressedFault: this.engine?.compressedFault ?? null },
       index: {
         files: sum("files"),
         chunks: sum("chunks"),
@@ -169,4 +170,13 @@ export class Session {
   reportBug(error: unknown): void {
     this.connection.console.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
   }
+}
+
+function pickNames({
+  id,
+  version,
+  title,
+  modes,
+}: PackManifest): Pick<PackManifest, "id" | "version" | "title" | "modes"> {
+  return { id, version, title, modes };
 }

@@ -71,7 +71,9 @@ async function showMenu(engine: Engine): Promise<void> {
       run: () => toggle(),
     },
     { label: "What a completion sees", kind: QuickPickItemKind.Separator },
-    ...(["full", "compressed", "none"] as const).filter((mode) => modes.includes(mode)).map(modeRow),
+    ...(["full", "compressed", "none"] as const)
+      .filter((mode) => modes.includes(mode) || mode === "compressed")
+      .map((mode) => modeRow(mode, mode === "compressed" ? (status.pack?.compressedFault ?? null) : null)),
     { label: "", kind: QuickPickItemKind.Separator },
     ...indexingRow(status),
     commandRow("$(settings-gear) Settings panel", "precis.openPanel"),
@@ -93,8 +95,13 @@ function indexingRow(status: EngineStatus): MenuRow[] {
   return [];
 }
 
-function modeRow(mode: Mode): MenuRow {
+/** A mode that the pack does not have tells why when it is chosen. */
+function modeRow(mode: Mode, fault: string | null): MenuRow {
   const isChosen = mode === chosenMode();
+  if (fault !== null) {
+    const run = () => window.showInformationMessage(`Precis: ${fault}`);
+    return { label: `$(circle-slash) ${MODE_TITLES[mode]}`, description: "not there yet", detail: fault, run };
+  }
   return {
     label: `${isChosen ? "$(circle-filled)" : "$(circle-outline)"} ${MODE_TITLES[mode]}`,
     ...(isChosen ? { description: "chosen" } : {}),

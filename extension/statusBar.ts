@@ -2,8 +2,16 @@
 import { Disposable, MarkdownString, StatusBarAlignment, ThemeColor, window } from "vscode";
 import type { EngineStatus } from "../engine/protocol.ts";
 import type { Engine } from "./client.ts";
-import { MODE_TITLES } from "./mode.ts";
-import { barText, executionText, indexedText, indexText, lastText, pauseText, spokenText } from "./statusText.ts";
+import {
+  barText,
+  executionText,
+  indexedText,
+  indexText,
+  lastText,
+  modeText,
+  pauseText,
+  spokenText,
+} from "./statusText.ts";
 
 type Link = readonly [command: string, title: string];
 
@@ -37,7 +45,7 @@ function tooltip(status: EngineStatus): MarkdownString {
   text.isTrusted = { enabledCommands: links.map(([command]) => command) };
   text.appendMarkdown("**Precis** — ").appendText(status.message === "" ? spokenText(status) : status.message);
   const rows: readonly (readonly [string, string])[] = [
-    ["Mode", MODE_TITLES[status.mode]],
+    ["Mode", modeText(status)],
     ["Last completion", lastText(status.last)],
     ["Index", indexText(status.index)],
     ["Last indexed", indexedText(status.index, new Date())],

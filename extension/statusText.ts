@@ -42,6 +42,12 @@ export function pauseText(pause: IndexingPause): string {
   }
 }
 
+/** What a completion sees; where the pack cannot do what was chosen, why and what it sees instead. */
+export function modeText({ mode, pack }: EngineStatus): string {
+  const fault = mode === "compressed" ? (pack?.compressedFault ?? null) : null;
+  return fault === null ? MODE_TITLES[mode] : `${MODE_TITLES[mode]} is not there. ${fault}`;
+}
+
 export function lastText(last: LastCompletion | null): string {
   if (last === null) return "none yet";
   const time = `${Math.round(last.totalMs)} ms (first token ${Math.round(last.ttftMs)} ms), ${MODE_TITLES[last.mode]}`;

@@ -56,6 +56,9 @@
       input.disabled = !isKnown;
       input.title = isKnown ? "" : "The chosen pack has no models for this.";
     }
+    const fault = status.pack?.compressedFault ?? null;
+    at("compressedFault").hidden = fault === null;
+    write("compressedFault", fault ?? "");
     showIndex(status, panel);
     showFolders(status.index.folders);
     showLast(status.last);

@@ -1,7 +1,15 @@
 // The status bar's words for every state.
 import { describe, expect, it } from "vitest";
 import type { EngineStatus } from "../../engine/protocol.ts";
-import { barText, executionText, indexedText, indexText, lastText, spokenText } from "../../extension/statusText.ts";
+import {
+  barText,
+  executionText,
+  indexedText,
+  indexText,
+  lastText,
+  modeText,
+  spokenText,
+} from "../../extension/statusText.ts";
 
 const READY: EngineStatus = {
   state: "ready",
@@ -32,6 +40,20 @@ describe("the status in words", () => {
       "Precis: error. PACK_MISSING: no pack",
     );
     expect(spokenText({ ...READY, state: "indexing", percent: 5 })).toBe("Precis: indexing 5 %");
+  });
+
+  it("says why a chosen mode is not there", () => {
+    const pack = {
+      id: "p",
+      version: "1.0.0",
+      title: "P",
+      modes: ["none", "full"],
+      compressedFault: "It needs a projector.",
+    };
+    expect(modeText({ ...READY, mode: "compressed", pack })).toBe("Compressed is not there. It needs a projector.");
+    expect(modeText({ ...READY, mode: "full", pack })).toBe("Full RAG");
+    expect(modeText({ ...READY, mode: "compressed", pack: { ...pack, compressedFault: null } })).toBe("Compressed");
+    expect(modeText({ ...READY, mode: "compressed" })).toBe("Compressed");
   });
 
   it("says that indexing is paused, and why", () => {
