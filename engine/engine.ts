@@ -2,6 +2,7 @@
 // has a store, an indexer and retrievers of its own.
 import { basename, join } from "node:path";
 import { takeAddOn, usableModeOf } from "./addOns.ts";
+import { choosePack } from "./choosePack.ts";
 import { type CompleteDeps, type CompleteOptions, type Completion, complete } from "./completion/complete.ts";
 import { createDocumentSyntax, type DocumentSyntax } from "./completion/documentSyntax.ts";
 import { type Gate, openGate } from "./completion/openGate.ts";
@@ -23,6 +24,7 @@ import {
   type UpdateReport,
 } from "./indexing/indexer.ts";
 import { chooseProviders, type ProviderSurvey, surveyProviders } from "./infer/chooseProviders.ts";
+import type { MemorySource } from "./infer/freeMemory.ts";
 import { type InferenceModels, startInferThread } from "./infer/inferThread.ts";
 import type { Models } from "./infer/models.ts";
 import { rememberTokens } from "./infer/rememberedTokens.ts";
@@ -31,7 +33,7 @@ import { withRemoteReader } from "./infer/remote/remoteModels.ts";
 import { RemoteReader } from "./infer/remote/remoteReader.ts";
 import { loadTokenizer, type Tokenizer } from "./infer/tokenizer.ts";
 import { type Languages, loadLanguages } from "./languages/languages.ts";
-import { encoderTokenizerPath, findPack, indexModelHash, openPack, type Pack, pseudoLengthOf } from "./pack/pack.ts";
+import { encoderTokenizerPath, indexModelHash, type Pack, pseudoLengthOf } from "./pack/pack.ts";
 import { RecentFiles } from "./retrieval/recentFiles.ts";
 import { createRetrieve, loadRetrievers } from "./retrieval/retrieve.ts";
 import { Schedule } from "./schedule.ts";
@@ -52,6 +54,8 @@ export interface EngineOptions {
   readonly onModels?: () => void;
   /** False: nothing is kept between requests, so that it can be measured what keeping gives. */
   readonly keeps?: boolean;
+  /** How free memory is looked at; the system's own when absent. */
+  readonly memory?: MemorySource;
   /** The key of a server, by its scheme, host and port. */
   readonly readerKey?: (origin: string) => string | undefined;
 }
@@ -112,8 +116,20 @@ export interface Workspace {
 
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { settings, keeps = true } = options;
-  const own = await openPack(await findPack(settings.pack, options.packsDir, options.preparedDirs));
-  const { pack, compressedFault, problems: ofAddOn } = await takeAddOn(own);
+  const endpoint = endpointOf(settings["reader.endpoint"], settings["reader.model"]);
+  const names = settings["execution.providers"];
+  const threads = settings["execution.threads"];
+  const asked = { probeUrl: options.workers.probe, cacheDir: options.cacheDir, threads };
+  const chosen = await choosePack({
+    settings,
+    packsDir: options.packsDir,
+    preparedDirs: options.preparedDirs,
+    asking: asked,
+    isReaderRemote: endpoint !== undefined,
+    ...(options.memory === undefined ? {} : { memory: options.memory }),
+  });
+  const { choice, problems: ofChoice } = chosen;
+  const { pack, compressedFault, problems: ofAddOn } = await takeAddOn(chosen.pack);
   const { manifest } = pack;
   if (manifest.chunking.version !== CHUNKER_VERSION) {
     throw new EngineError(
@@ -121,15 +137,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       `${manifest.id} wants chunker ${manifest.chunking.version}, this is ${CHUNKER_VERSION}`,
     );
   }
-  const endpoint = endpointOf(settings["reader.endpoint"], settings["reader.model"]);
   const tokenizerFile = join(pack.dir, manifest.tokenizer.file);
   const tokenizer = rememberTokens(await loadTokenizer(tokenizerFile));
   const { gate, problems: ofGate } = await openGate(pack);
   const languages = await loadLanguages();
-  const names = settings["execution.providers"];
-  const threads = settings["execution.threads"];
-  const asking = { probeUrl: options.workers.probe, cacheDir: options.cacheDir, pack, threads };
-  const choice = await chooseProviders(names, asking);
+  const asking = { ...asked, pack };
   const { models: local, problems: ofModels } = await startInferThread({
     workerUrl: options.workers.inference,
     data: {
@@ -158,7 +170,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
           onChange: options.onModels,
         });
   const models = remote === undefined ? local : withRemoteReader(local, remote);
-  const problems = [...ofAddOn, ...choice.problems, ...ofModels, ...ofGate];
+  const problems = [...ofChoice, ...ofAddOn, ...choice.problems, ...ofModels, ...ofGate];
   const chunker = await startChunker({
     workerUrl: options.workers.chunker,
     tokenizerFile: encoderTokenizerPath(pack),

@@ -51,6 +51,7 @@ export interface Problem {
     | "NOTEBOOK_BROKEN"
     | "RETRIEVER_FAILED"
     | "PROVIDER_FELL_BACK"
+    | "PACK_FELL_BACK"
     | "MODE_FELL_BACK"
     | "READER_FAILED"
     | "SETTING_IGNORED"

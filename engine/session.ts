@@ -151,8 +151,11 @@ export class Session {
   }
 
   log(problems: readonly Problem[]): void {
-    for (const { code, detail, path } of problems)
+    for (const { code, detail, path } of problems) {
       this.connection.console.warn(`${code}: ${path === undefined ? "" : `${path}: `}${detail}`);
+      // Another model answers than the one that was chosen.
+      if (code === "PACK_FELL_BACK") void this.connection.window.showWarningMessage(`Precis: ${detail}.`);
+    }
   }
 
   /** A named error becomes the status; what no one expected is logged with its stack too. */

@@ -4,6 +4,8 @@ A traced export would not give GroupQueryAttention, block-quantised matrices or 
 rows), which are what makes the reader fast from JavaScript.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -27,8 +29,9 @@ def array(tensor: Tensor) -> NDArray[np.float32]:
 class Graph:
     """A growing ONNX graph; every method returns the name of what it computes."""
 
-    def __init__(self, name: str, accuracy_level: int | None = 4) -> None:
+    def __init__(self, name: str, accuracy_level: int | None = 4, is_rounded: Callable[[str], bool] = lambda _: True) -> None:
         self.name = name
+        self.is_rounded = is_rounded
         self.accuracy_level = accuracy_level
         """4: int8 activations, the fast path. 0: float32 ones, for checking the graph itself. None: float32 weights too."""
         self.nodes: list[onnx.NodeProto] = []
@@ -63,7 +66,7 @@ class Graph:
 
     def linear(self, x: str, name: str, weight: Tensor, bias: Tensor | None = None, output: str | None = None) -> str:
         """x @ weight.T + bias with int8 blocks. weight: [out, in]."""
-        if self.accuracy_level is None:
+        if self.accuracy_level is None or not self.is_rounded(name):
             product = self.op("MatMul", [x, self.constant(name + ".w", array(weight).T)], None if bias is not None else output)
             return product if bias is None else self.op("Add", [product, self.constant(name + ".b", array(bias))], output)
         levels, scales = quantise.blocks(array(weight))
@@ -182,9 +185,17 @@ def embed_graph(reader: Reader, accuracy_level: int | None = 4) -> onnx.ModelPro
     return g.model()
 
 
-def reader_graph(reader: Reader, logit_bias: Tensor | None = None, accuracy_level: int | None = 4) -> onnx.ModelProto:
-    """The decoder with delta key/value outputs; only `logit_rows` pass through the last MLP and the output layer."""
-    g, c, trunk = Graph("reader", accuracy_level), reader.config, reader.trunk
+def reader_graph(
+    reader: Reader,
+    logit_bias: Tensor | None = None,
+    accuracy_level: int | None = 4,
+    is_rounded: Callable[[str], bool] = lambda _: True,
+) -> onnx.ModelProto:
+    """The decoder with delta key/value outputs; only `logit_rows` pass through the last MLP and the output layer.
+
+    `is_rounded` says by name which matrices become int8.
+    """
+    g, c, trunk = Graph("reader", accuracy_level, is_rounded), reader.config, reader.trunk
     x = g.input("inputs_embeds", TensorProto.FLOAT, [1, "T", c.dim])
     cache = [
         tuple(

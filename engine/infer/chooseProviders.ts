@@ -5,7 +5,9 @@ import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, messageOf, type Problem } from "../errors.ts";
 import type { Pack } from "../pack/pack.ts";
+import { packMemory } from "../pack/sizes.ts";
 import { driverFingerprint } from "./drivers.ts";
+import { type MemorySource, SYSTEM_MEMORY, sizeText } from "./freeMemory.ts";
 import type { Probe } from "./probe.ts";
 import { ACCELERATORS } from "./provider.ts";
 import type { Trial } from "./trial.ts";
@@ -25,6 +27,7 @@ export interface PackOptions extends ProbeOptions {
   readonly pack: Pack;
   /** As the reader will run; 0 leaves one core free. */
   readonly threads: number;
+  readonly memory?: MemorySource;
 }
 
 export interface ProviderChoice {
@@ -65,8 +68,9 @@ export async function chooseProviders(names: readonly string[], options: PackOpt
     // Behind the CPU, which runs everything, nobody would be asked.
     if (name === "cpu") break;
     const { runs, detail } = await probeApart(name, options);
-    if (runs.length > 0) providers.push(name);
-    else problems.push({ code: "PROVIDER_FELL_BACK", detail: `${name}: ${detail}` });
+    const fault = runs.length === 0 ? detail : await cardShortageOf(options);
+    if (fault === undefined) providers.push(name);
+    else problems.push({ code: "PROVIDER_FELL_BACK", detail: `${name}: ${fault}` });
   }
   const [first] = providers;
   if (first !== undefined) await remember(options.cacheDir, { opening: { provider: first, pid: process.pid } });
@@ -96,6 +100,15 @@ export async function surveyProviders(options: PackOptions): Promise<ProviderSur
   const memory = await openMemory(options.cacheDir);
   await remember(options.cacheDir, { trials: { ...memory.trials, [key]: trials } });
   return { probes, trials };
+}
+
+/** Why no card has room for the reader; undefined where one has, and where none tells. */
+async function cardShortageOf({ pack, memory = SYSTEM_MEMORY }: PackOptions): Promise<string | undefined> {
+  const { reader } = packMemory(pack.manifest);
+  const [roomiest] = (await memory.cards()).toSorted((a, b) => b.free - a.free);
+  if (roomiest === undefined || roomiest.free >= reader) return undefined;
+  const { name, free, total } = roomiest;
+  return `the reader takes about ${sizeText(reader)}, and ${name} has ${sizeText(free)} of ${sizeText(total)} free`;
 }
 
 function keyOf({ manifest }: Pack): string {

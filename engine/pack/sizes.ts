@@ -1,6 +1,7 @@
 // What a Qwen2-architecture model takes: bytes to fetch, bytes on the disk, bytes in memory. From its shape alone, so about.
 import type { Qwen2Shape } from "./checkpoint.ts";
 import type { MatrixFormat } from "./matrices.ts";
+import type { PackManifest } from "./pack.ts";
 import { tensorsOf } from "./qwen2Config.ts";
 
 /** Bytes a weight takes in each format, its share of a scale included. */
@@ -35,4 +36,28 @@ export function memoryBytes(shape: Qwen2Shape, format: MatrixFormat): number {
 
 function weightsOf(shape: Qwen2Shape): number {
   return [...tensorsOf(shape).values()].reduce((sum, dims) => sum + dims.reduce((product, dim) => product * dim, 1), 0);
+}
+
+/** What a pack takes in memory, in bytes, by the sizes of its files. */
+export interface PackMemory {
+  /** The reader with its keys and values, wherever it runs. */
+  readonly reader: number;
+  /** All else, which is always in the machine's own memory. */
+  readonly beside: number;
+}
+
+export function packMemory({ files, reader, embed, encoder, fuser, projector }: PackManifest): PackMemory {
+  const { layers, kvHeads, headDim, maxTokens } = reader;
+  // A graph's large constants lie in files beside it.
+  const sizeOf = (file = "") =>
+    Object.entries(files).reduce(
+      (sum, [name, { bytes }]) => sum + (file !== "" && name.startsWith(file) ? bytes : 0),
+      0,
+    );
+  const keysAndValues = 2 * layers * kvHeads * headDim * maxTokens * Float32Array.BYTES_PER_ELEMENT;
+  const others = [embed.file, encoder.file, fuser.file, projector?.file].map(sizeOf);
+  return {
+    reader: RESIDENT * sizeOf(reader.file) + 2 * keysAndValues,
+    beside: others.reduce((sum, bytes) => sum + bytes, 0) + BESIDE_BYTES,
+  };
 }

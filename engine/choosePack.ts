@@ -1,0 +1,58 @@
+// Which pack is opened and what its reader runs on: the one that the settings name, on the first provider that works and has
+// room. Where the machine has no room for it either, the bundled pack, with the reason.
+import type { Settings } from "./config.ts";
+import type { Problem } from "./errors.ts";
+import { chooseProviders, type PackOptions, type ProviderChoice } from "./infer/chooseProviders.ts";
+import { type FreeMemory, type MemorySource, SYSTEM_MEMORY, sizeText } from "./infer/freeMemory.ts";
+import { findPack, openPack, type Pack } from "./pack/pack.ts";
+import { packMemory } from "./pack/sizes.ts";
+
+export interface ChoosePackOptions {
+  readonly settings: Settings;
+  readonly packsDir: string;
+  readonly preparedDirs: readonly string[] | undefined;
+  readonly asking: Omit<PackOptions, "pack">;
+  /** The reader of the pack is not opened. */
+  readonly isReaderRemote: boolean;
+  readonly memory?: MemorySource;
+}
+
+export interface ChosenPack {
+  readonly pack: Pack;
+  readonly choice: ProviderChoice;
+  readonly problems: readonly Problem[];
+}
+
+export async function choosePack(options: ChoosePackOptions): Promise<ChosenPack> {
+  const { settings, packsDir, preparedDirs, memory = SYSTEM_MEMORY } = options;
+  const open = async (name: string) => openPack(await findPack(name, packsDir, preparedDirs));
+  const providersFor = (pack: Pack) =>
+    chooseProviders(settings["execution.providers"], { ...options.asking, pack, memory });
+  const pack = await open(settings.pack);
+  const choice = await providersFor(pack);
+  const short = shortageOf(pack, memory.machine(), isOutside(choice, options));
+  if (short === undefined || settings.pack === "auto") return { pack, choice, problems: [] };
+  const bundled = await open("auto");
+  if (bundled.dir === pack.dir || packSize(bundled) >= packSize(pack)) return { pack, choice, problems: [] };
+  await choice.opened();
+  const detail = `${short}; ${bundled.manifest.title} answers in its place until the engine is started again`;
+  return { pack: bundled, choice: await providersFor(bundled), problems: [{ code: "PACK_FELL_BACK", detail }] };
+}
+
+/** Why the pack does not fit into the machine's memory, for a person; undefined where it does. */
+export function shortageOf({ manifest }: Pack, machine: FreeMemory, isReaderOutside: boolean): string | undefined {
+  const { reader, beside } = packMemory(manifest);
+  const needed = beside + (isReaderOutside ? 0 : reader);
+  if (needed <= machine.free) return undefined;
+  return `${manifest.title} takes about ${sizeText(needed)} of memory, and ${machine.name} has ${sizeText(machine.free)} of ${sizeText(machine.total)} free`;
+}
+
+/** On a server, or on a card of its own memory. */
+function isOutside({ providers }: ProviderChoice, { isReaderRemote }: ChoosePackOptions): boolean {
+  return isReaderRemote || providers[0] !== "cpu";
+}
+
+function packSize({ manifest }: Pack): number {
+  const { reader, beside } = packMemory(manifest);
+  return reader + beside;
+}
