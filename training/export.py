@@ -11,6 +11,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -25,7 +26,9 @@ from tokenizer import STOP_TOKENS
 LICENCE = Path(__file__).parent / "WEIGHTS-LICENSE"
 
 
-def manifest(family: parity.Family, args: argparse.Namespace, facts: dict[str, object]) -> dict[str, object]:
+def manifest(
+    family: parity.Family, args: argparse.Namespace, facts: dict[str, object], copying: dict[str, Any] | None
+) -> dict[str, object]:
     """pack.json without its file list."""
     c, budget = family.reader.config, Budget()
     dim = family.encoder.config.vector_dim
@@ -65,11 +68,14 @@ def manifest(family: parity.Family, args: argparse.Namespace, facts: dict[str, o
         },
         "quantisation": "int8 weights in blocks of 32 (MatMulNBits, accuracy level 4); int8 token tables, one scale a row",
         "parity": "parity.json",
+        **({} if copying is None else {"copying": {"weights": copying["weights"]}}),
         "training": facts,
     }  # fmt: skip
 
 
-def export(family: parity.Family, args: argparse.Namespace, facts: dict[str, object], card: str) -> dict[str, float]:
+def export(
+    family: parity.Family, args: argparse.Namespace, facts: dict[str, object], card: str, copying: dict[str, Any] | None
+) -> dict[str, float]:
     """Write the pack; returns the differences found."""
     plain = copy.deepcopy(family)
     for model in (plain.reader, plain.encoder, plain.fuser, plain.projector):
@@ -94,7 +100,7 @@ def export(family: parity.Family, args: argparse.Namespace, facts: dict[str, obj
     recorded = parity.recorded(plain, models, family.tokenizer.encode(prompt).ids, stop)
     (args.out / "parity.json").write_text(json.dumps(recorded) + "\n")
     (args.out / "MODEL_CARD.md").write_text(card)
-    seal(args.out, manifest(family, args, facts))
+    seal(args.out, manifest(family, args, facts, copying))
     return differences
 
 
@@ -108,15 +114,21 @@ def main() -> None:
     )
     parser.add_argument("--version", default="0.1.0")
     parser.add_argument("--order", choices=("spm", "psm"), default="spm")
+    parser.add_argument("--copying", type=Path, help="weights of fit_copying.py; without them nothing is copied")
     parser.add_argument("--end-bias", type=float, default=0.0, help="added to the logit of the end of text")
     parser.add_argument("--chunk-tokens", type=int, default=160)
     parser.add_argument("--pseudo-tokens", type=int, default=8)
     args = parser.parse_args()
 
     torch.manual_seed(0)
+    copying = json.loads(args.copying.read_text()) if args.copying else None
     family, facts = load_family(args.run, args.provisional)
+    if copying is not None:
+        facts["copying"] = copying["facts"]
     family = dataclasses.replace(family, end_bias=args.end_bias)
-    differences = export(family, args, facts, model_card(args.sources, facts, curve_table(args.run / "reader" / "curve.jsonl")))
+    differences = export(
+        family, args, facts, model_card(args.sources, facts, curve_table(args.run / "reader" / "curve.jsonl")), copying
+    )
     total = sum(f.stat().st_size for f in args.out.iterdir())
     print(f"{args.out.name}: {total / 1e6:.2f} MB")
     for name, value in differences.items():

@@ -1,6 +1,5 @@
 // Other texts the reader could have written: where it was least sure, its second choice is taken and it goes on from there.
-import type { Assembled } from "./assemble.ts";
-import type { GenerateDeps, Generated } from "./generate.ts";
+import type { Asked, GenerateDeps, Generated } from "./generate.ts";
 import { generate } from "./generate.ts";
 
 export const ALTERNATIVES = {
@@ -28,7 +27,7 @@ export function scored(written: Generated): Scored {
  */
 export async function* otherTexts(
   first: Generated,
-  assembled: Pick<Assembled, "input"> & Partial<Pick<Assembled, "drafts">>,
+  asked: Asked,
   maxLines: number,
   deps: GenerateDeps,
   signal?: AbortSignal,
@@ -44,7 +43,7 @@ export async function* otherTexts(
     .slice(0, ALTERNATIVES.tries);
   for (const place of places) {
     const begun = [...tokens.slice(0, place), runnersUp[place] ?? 0];
-    const written = await generate(assembled, maxLines, deps, signal, begun).catch((error: unknown) => {
+    const written = await generate(asked, maxLines, deps, signal, begun).catch((error: unknown) => {
       // What there is already is offered.
       if (signal?.aborted && error === signal.reason) return undefined;
       throw error;

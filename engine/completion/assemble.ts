@@ -1,5 +1,6 @@
 // Prompt and candidates -> reader input, within the pack's budget. The only place that knows the prompt templates.
 import type { Candidate, Mode, Prompt, ReaderInput } from "../domain.ts";
+import type { Copying } from "../infer/copying.ts";
 import type { Tokenizer } from "../infer/tokenizer.ts";
 import type { PackManifest } from "../pack/pack.ts";
 
@@ -13,8 +14,8 @@ export interface Assembled {
   readonly contextTokens: number;
   /** Of them pseudo-tokens. */
   readonly pseudoTokens: number;
-  /** Tokens that the completion may repeat and the input does not hold: the candidates behind the best pseudo-tokens. */
-  readonly drafts: readonly Int32Array[];
+  /** Texts that the completion may repeat; the input holds only part of them. */
+  readonly copying: Copying;
 }
 
 export interface AssembleDeps {
@@ -29,16 +30,13 @@ export interface AssembleDeps {
 /** No chunk of code has longer tokens on average; what is longer than its room need not be tokenised to know that. */
 const MAX_CHARS_PER_TOKEN = 16;
 
-/** Tokenising a candidate takes about a millisecond; what is copied mostly stands in the best. */
-const DRAFT_CANDIDATES = 3;
-
 /** Entity names stand between pseudo-tokens and prompt; retrieved text stands in rising order of score, the best next to the current file; pseudo-tokens likewise, before all text. */
 export function assemble(
   prompt: Prompt,
   candidates: readonly Candidate[],
   mode: Mode,
+  { names, copying }: { readonly names: readonly string[]; readonly copying: Copying },
   deps: AssembleDeps,
-  names: readonly string[] = [],
 ): Assembled {
   const { manifest, tokenizer } = deps;
   const { budget } = manifest.prompt;
@@ -70,7 +68,7 @@ export function assemble(
     promptTokens: tokens.length + pseudoTokens,
     contextTokens: context.ids.length + named.length,
     pseudoTokens,
-    drafts: rows.used.slice(0, DRAFT_CANDIDATES).map(({ node }) => Int32Array.from(tokenizer.encode(node.text))),
+    copying,
   };
 }
 

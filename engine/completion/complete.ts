@@ -8,6 +8,7 @@ import type { Retrieve, Retrieved } from "../retrieval/retrieve.ts";
 import { Trace } from "../trace.ts";
 import { otherTexts, type Scored, scored } from "./alternatives.ts";
 import { type Assembled, assemble } from "./assemble.ts";
+import { copySources } from "./copySources.ts";
 import type { DocumentSyntax } from "./documentSyntax.ts";
 import { entityNames } from "./entityNames.ts";
 import type { Offer } from "./filters/filter.ts";
@@ -179,8 +180,11 @@ export async function complete(
     );
     if (overlap !== undefined) trace.note("overlap", overlap);
     if (names.length > 0) trace.note("names", names.join(" "));
-    const assembled = await trace.time("assemble", () => assemble(prompt, candidates, mode, deps, names));
-    const asked = options.drafts === false ? { input: assembled.input } : assembled;
+    const assembled = await trace.time("assemble", () => {
+      const copying = { ...copySources(cursor, candidates, tokenizer), weights: manifest.copying?.weights ?? [] };
+      return assemble(prompt, candidates, mode, { names, copying }, deps);
+    });
+    const asked = { ...assembled, drafts: options.drafts !== false };
     const known = writtenBefore(prompt, assembled, maxLines, options, deps);
     if (known !== undefined) trace.note("origin", "the reader has read the same before");
     const written = known ?? (await trace.time("generate", () => generate(asked, maxLines, deps, signal)));

@@ -10,6 +10,9 @@ export interface GenerateDeps {
   readonly manifest: PackManifest;
 }
 
+/** `drafts` false: token by token. */
+export type Asked = Pick<Assembled, "input" | "copying"> & { readonly drafts?: boolean };
+
 export interface Generated {
   readonly text: string;
   readonly generation: Generation;
@@ -17,7 +20,7 @@ export interface Generated {
 
 /** `begun`: tokens the text begins with, in place of the reader's own choice; they are no part of `generation`. */
 export async function generate(
-  { input, drafts }: Pick<Assembled, "input"> & Partial<Pick<Assembled, "drafts">>,
+  { input, copying, drafts = true }: Asked,
   maxLines: number,
   deps: GenerateDeps,
   signal?: AbortSignal,
@@ -30,7 +33,8 @@ export async function generate(
       maxNewTokens: manifest.prompt.budget.newTokens - begun.length,
       stopTokens: manifest.prompt.stopTokens.map(tokenizer.idOf),
       maxLines,
-      ...(drafts === undefined ? {} : { drafts }),
+      copying: { ...copying, before: Int32Array.from([...copying.before, ...begun]) },
+      drafts,
     },
     signal,
   );

@@ -54,7 +54,7 @@ export function buildPrompt(
  * Where the cursor stands behind nothing but indentation, the reader starts from the line's beginning: it knows lines with
  * their indentation, and tokens that join indentation and code. Post-processing takes the indentation off again.
  */
-function withoutIndentation(before: string): string {
+export function withoutIndentation(before: string): string {
   return before.replace(/(^|\n)[ \t]+$/, "$1");
 }
 

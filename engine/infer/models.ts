@@ -1,5 +1,6 @@
 // What the rest of the engine sees of a pack's four models, whichever thread they run on.
 import type { ReaderInput, Vector } from "../domain.ts";
+import type { Copying } from "./copying.ts";
 
 /** Ends of one generation. */
 export interface GenerateOptions {
@@ -8,11 +9,10 @@ export interface GenerateOptions {
   readonly stopTokens: readonly number[];
   /** Generation ends after the token that completes this many lines; Infinity for no limit. */
   readonly maxLines: number;
-  /**
-   * Token texts that the completion may repeat, such as the retrieved chunks. With it, drafts are looked up there and in the
-   * input and checked several tokens a run; what is written stays the same.
-   */
-  readonly drafts?: readonly Int32Array[];
+  /** Texts the completion may repeat. A server's reader repeats nothing. */
+  readonly copying?: Copying;
+  /** False: token by token. Otherwise tokens are drafted from those texts and the input, and several are checked in a run. */
+  readonly drafts?: boolean;
 }
 
 export interface Generation {

@@ -4,6 +4,7 @@ import type { ReaderInput } from "../domain.ts";
 import { EngineError, type Problem } from "../errors.ts";
 import type { PackManifest } from "../pack/pack.ts";
 import { type Choice, choose } from "./choice.ts";
+import { type Copied, copiedAfter } from "./copying.ts";
 import { type Decoder, openDecoder } from "./decoder.ts";
 import { DraftGain, draftFor } from "./drafts.ts";
 import type { GenerateOptions, Generation } from "./models.ts";
@@ -53,7 +54,12 @@ export async function openReader(
   const { vocabSize, readerDim } = shape;
 
   /** Reads what of `input` has not been read; undefined when cancelled. */
-  async function prefill(input: ReaderInput, reused: number, isCancelled: () => boolean): Promise<Choice | undefined> {
+  async function prefill(
+    input: ReaderInput,
+    reused: number,
+    copied: Copied | undefined,
+    isCancelled: () => boolean,
+  ): Promise<Choice | undefined> {
     const rows = await inputRows(embedding, input, reused, readerDim);
     const firstToken = input.pseudoTokens.length / readerDim;
     const count = rows.length / readerDim;
@@ -72,24 +78,25 @@ export async function openReader(
       sliceSize.took(until - from, performance.now() - started);
       from = until;
     }
-    return logits === undefined ? undefined : choose(logits, 0, vocabSize);
+    return logits === undefined ? undefined : choose(logits, 0, vocabSize, copied);
   }
 
   /** Choices behind `tokens`, read in one run together with `previous`, the token read last. */
-  async function read(previous: number, tokens: readonly number[]): Promise<Choice[]> {
+  const read: DecodeDeps["read"] = async (previous, tokens, copied) => {
     // One row alone takes other kernels, which are no faster and round otherwise: what is written would hang on drafts and on
     // what was kept. Two rows and more give the same numbers, however they are cut.
     decoder.truncate(decoder.length - 1);
     const both = [previous, ...tokens];
     const logits = await decoder.read(await tokenRows(embedding, both), both, tokens.length);
-    return tokens.map((_, row) => choose(logits, row, vocabSize));
-  }
+    return tokens.map((_, row) => choose(logits, row, vocabSize, copied[row]));
+  };
 
   const generate: Reader["generate"] = async (input, options, vocabulary, isCancelled) => {
     const started = performance.now();
     if (!keeps) decoder.forget();
     const reusedTokens = decoder.rewindTo(input);
-    const first = await prefill(input, reusedTokens, isCancelled);
+    const copied = options.copying && copiedAfter(options.copying, []);
+    const first = await prefill(input, reusedTokens, copied, isCancelled);
     const prefillMs = performance.now() - started;
     const rule = new StopRule(options, vocabulary);
     const decoded = await decode(first, { decoder, read, draftGain }, input, options, rule, isCancelled);
@@ -141,7 +148,11 @@ type Decoded = Pick<
 
 interface DecodeDeps {
   readonly decoder: Decoder;
-  readonly read: (previous: number, tokens: readonly number[]) => Promise<Choice[]>;
+  readonly read: (
+    previous: number,
+    tokens: readonly number[],
+    copied: readonly (Copied | undefined)[],
+  ) => Promise<Choice[]>;
   readonly draftGain: DraftGain;
 }
 
@@ -154,9 +165,13 @@ async function decode(
   rule: StopRule,
   isCancelled: () => boolean,
 ): Promise<Decoded> {
+  const { copying } = options;
+  const sources = copying === undefined ? [] : [copying.before, ...copying.others];
   const chosen: Choice[] = [];
   const written = Array.from(input.tokens);
   const counts = { runs: 0, drafted: 0, accepted: 0 };
+  const copiedBehind = (draft: readonly number[]) =>
+    copying && copiedAfter(copying, [...written.slice(input.tokens.length), ...draft]);
   const ended = (end: Generation["end"]): Decoded => ({
     tokens: chosen.map((choice) => choice.token),
     logProbs: chosen.map((choice) => choice.logProb),
@@ -181,13 +196,14 @@ async function decode(
     const [previous, last] = written.slice(-2) as [number, number];
     const room = options.maxNewTokens - chosen.length - 1;
     const draft =
-      isSure && options.drafts !== undefined && draftGain.pays
-        ? draftFor(written, options.drafts).slice(0, Math.max(0, room))
+      isSure && options.drafts !== false && draftGain.pays
+        ? draftFor(written, sources).slice(0, Math.max(0, room))
         : [];
     const before = decoder.length;
     const had = chosen.length;
     const started = performance.now();
-    const choices = await read(previous, [last, ...draft]);
+    const copied = [last, ...draft].map((_, n) => copiedBehind(draft.slice(0, n)));
+    const choices = await read(previous, [last, ...draft], copied);
     const ms = performance.now() - started;
     counts.runs += 1;
     counts.drafted += draft.length;

@@ -85,6 +85,8 @@ export interface PackManifest {
   };
   readonly quantisation: string;
   readonly parity: string;
+  /** λ of a copied token by the number of agreeing tokens, from one on; absent: nothing is copied. */
+  readonly copying?: { readonly weights: readonly number[] };
   /** File of the weights that say which offers are shown, fitted to this reader; absent: all are. */
   readonly gate?: string;
 }

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ReaderInput } from "../../engine/domain.ts";
 import { choose } from "../../engine/infer/choice.ts";
+import type { Copying } from "../../engine/infer/copying.ts";
 import { openDecoder } from "../../engine/infer/decoder.ts";
 import type { Generation } from "../../engine/infer/models.ts";
 import { openReader, type Reader } from "../../engine/infer/reader.ts";
@@ -38,14 +39,15 @@ afterAll(async () => {
   await warm?.close();
 });
 
-function generate(reader: Reader, input: ReaderInput, drafts?: readonly Int32Array[]): Promise<Generation> {
+function generate(reader: Reader, input: ReaderInput, copying?: Copying, drafts = false): Promise<Generation> {
   const { vocabSize } = pack.manifest.reader;
   const vocabulary = { lineBreaks: new Uint8Array(vocabSize), isBlank: new Uint8Array(vocabSize) };
   const options = {
     maxNewTokens: TOKENS,
     stopTokens: [],
     maxLines: Number.POSITIVE_INFINITY,
-    ...(drafts === undefined ? {} : { drafts }),
+    ...(copying === undefined ? {} : { copying }),
+    drafts,
   };
   return reader.generate(input, options, vocabulary, () => false);
 }
@@ -106,7 +108,8 @@ it("is the same cold, behind a kept prefix, and with drafts", async () => {
     const typed = await generate(warm, input);
     expect(typed.reusedTokens).toBeGreaterThan(tokens.length * 0.85);
     expect(typed.tokens).toEqual(whole.tokens);
-    const drafted = await generate(warm, input, [tokens.slice(50), Int32Array.from(whole.tokens.slice(3))]);
+    const others = [tokens.slice(50), Int32Array.from(whole.tokens.slice(3))];
+    const drafted = await generate(warm, input, { before: tokens, others, weights: [] }, true);
     expect(drafted.tokens).toEqual(whole.tokens);
     expect(drafted.runs).toBeLessThanOrEqual(TOKENS + drafted.drafted);
     accepted += drafted.accepted;
@@ -115,4 +118,22 @@ it("is the same cold, behind a kept prefix, and with drafts", async () => {
     });
   }
   expect(accepted).toBeGreaterThan(PROMPTS);
+});
+
+it("is the same with and without drafts where tokens are copied", async () => {
+  const weights = pack.manifest.copying?.weights ?? [0.1, 0.2, 0.4, 0.6];
+  let accepted = 0;
+  let other = 0;
+  for (const tokens of await prompts()) {
+    const input = { pseudoTokens: NOTHING, tokens };
+    // A text that goes on as the prompt's end does, but otherwise behind it.
+    const others = [Int32Array.from([...tokens.slice(-30), ...tokens.slice(0, 60)])];
+    const plain = await generate(cold, input, { before: tokens, others, weights });
+    const drafted = await generate(warm, input, { before: tokens, others, weights }, true);
+    expect(drafted.tokens).toEqual(plain.tokens);
+    accepted += drafted.accepted;
+    if (plain.tokens[0] === others[0]?.[30]) other += 1;
+  }
+  expect(accepted).toBeGreaterThan(PROMPTS);
+  expect(other).toBeGreaterThan(PROMPTS / 2);
 });

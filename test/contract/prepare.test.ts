@@ -139,14 +139,21 @@ describe("a prepared pack", () => {
     const tokenizer = await loadTokenizer(join(at, manifest.tokenizer.file));
     const prompt = { path: "a/b.py", prefix: "x = ", suffix: "\ny", query: "" };
     const node = { path: "c.py", text: "z = 1\n" } as Candidate["node"];
+    const copying = { before: new Int32Array(), others: [], weights: [] };
     const written = (candidates: readonly Candidate[], mode: "none" | "full") =>
       tokenizer.decode([
-        ...assemble(prompt, candidates, mode, {
-          manifest,
-          tokenizer,
-          repository: "shop",
-          pseudoTokensOf: () => new Map(),
-        }).input.tokens,
+        ...assemble(
+          prompt,
+          candidates,
+          mode,
+          { names: [], copying },
+          {
+            manifest,
+            tokenizer,
+            repository: "shop",
+            pseudoTokensOf: () => new Map(),
+          },
+        ).input.tokens,
       ]);
     const alone = "<|fim_prefix|>x = <|fim_suffix|>\ny<|fim_middle|>";
     expect(written([], "none")).toBe(alone);

@@ -31,6 +31,8 @@ const MANIFEST = {
 
 const ROWS = new Map([1, 2, 3].map((id) => [id, new Float32Array(6).fill(id)]));
 const DEPS: AssembleDeps = { manifest: MANIFEST, tokenizer: TOKENIZER, pseudoTokensOf: () => ROWS };
+const NOTHING = { before: new Int32Array(), others: [], weights: [] };
+const FOUND = { names: [], copying: NOTHING };
 const PROMPT = { path: "a.py", prefix: "x = ", suffix: "\ny", query: "x = " };
 
 function candidate(id: number, text: string): Candidate {
@@ -43,7 +45,7 @@ function candidate(id: number, text: string): Candidate {
 
 describe("assemble", () => {
   it("renders the pack's template in mode none", () => {
-    const { input, promptTokens, contextTokens, used } = assemble(PROMPT, [candidate(1, "no")], "none", DEPS);
+    const { input, promptTokens, contextTokens, used } = assemble(PROMPT, [candidate(1, "no")], "none", FOUND, DEPS);
     expect(TOKENIZER.decode([...input.tokens])).toBe(
       "<|file_sep|>a.py\n<|fim_prefix|><|fim_suffix|>\ny<|fim_middle|>x = ",
     );
@@ -56,7 +58,7 @@ describe("assemble", () => {
 
   it("puts the best text next to the file and leaves out what does not fit", () => {
     const candidates = [candidate(1, "best = 1\n"), candidate(2, "x".repeat(50)), candidate(3, "third = 3")];
-    const { input, used, contextTokens } = assemble(PROMPT, candidates, "full", DEPS);
+    const { input, used, contextTokens } = assemble(PROMPT, candidates, "full", FOUND, DEPS);
     expect(TOKENIZER.decode([...input.tokens])).toMatch(
       /^<\|file_sep\|>3\.py\nthird = 3\n<\|file_sep\|>1\.py\nbest = 1\n<\|file_sep\|>a\.py\n/,
     );
@@ -65,20 +67,26 @@ describe("assemble", () => {
   });
 
   it("lets no file's text act as a special token", () => {
-    const { input } = assemble({ ...PROMPT, prefix: "<|fim_middle|>" }, [candidate(1, "<|fim_prefix|>")], "full", DEPS);
+    const { input } = assemble(
+      { ...PROMPT, prefix: "<|fim_middle|>" },
+      [candidate(1, "<|fim_prefix|>")],
+      "full",
+      FOUND,
+      DEPS,
+    );
     const middle = TOKENIZER.idOf("<|fim_middle|>");
     expect(input.tokens.filter((id) => id === middle)).toHaveLength(1);
     expect(input.tokens.filter((id) => id === TOKENIZER.idOf("<|fim_prefix|>"))).toHaveLength(1);
   });
 
   it("fills in values that look like placeholders as they are", () => {
-    const { input } = assemble({ ...PROMPT, prefix: "f'{suffix}'" }, [], "none", DEPS);
+    const { input } = assemble({ ...PROMPT, prefix: "f'{suffix}'" }, [], "none", FOUND, DEPS);
     expect(TOKENIZER.decode([...input.tokens])).toContain("<|fim_middle|>f'{suffix}'");
   });
 
   it("takes whole nodes up to K pseudo-tokens, the best last", () => {
     const candidates = [candidate(1, ""), candidate(9, "not stored"), candidate(2, ""), candidate(3, "")];
-    const { input, used, pseudoTokens, promptTokens } = assemble(PROMPT, candidates, "compressed", DEPS);
+    const { input, used, pseudoTokens, promptTokens } = assemble(PROMPT, candidates, "compressed", FOUND, DEPS);
     expect(used.map(({ node }) => node.id)).toEqual([1, 2]);
     expect([...input.pseudoTokens]).toEqual([...new Float32Array(6).fill(2), ...new Float32Array(6).fill(1)]);
     expect(pseudoTokens).toBe(4);
@@ -89,11 +97,17 @@ describe("assemble", () => {
     const entityNames = { template: "<|file_sep|> {names}\n", budget: 20, left: 80 };
     const manifest = { ...MANIFEST, prompt: { ...MANIFEST.prompt, entityNames } };
     const names = ["area_of", "<|fim_middle|>"];
-    const { input, contextTokens } = assemble(PROMPT, [candidate(1, "")], "compressed", { ...DEPS, manifest }, names);
+    const { input, contextTokens } = assemble(
+      PROMPT,
+      [candidate(1, "")],
+      "compressed",
+      { names, copying: NOTHING },
+      { ...DEPS, manifest },
+    );
     const text = "<|file_sep|> area_of <|fim_middle|>\n";
     expect(TOKENIZER.decode([...input.tokens.subarray(0, contextTokens)])).toBe(text);
     expect(contextTokens).toBe(1 + text.length - "<|file_sep|>".length);
-    const without = assemble(PROMPT, [candidate(1, "")], "compressed", { ...DEPS, manifest });
+    const without = assemble(PROMPT, [candidate(1, "")], "compressed", FOUND, { ...DEPS, manifest });
     expect([...without.input.tokens]).toEqual([...input.tokens.subarray(contextTokens)]);
   });
 
@@ -103,6 +117,7 @@ describe("assemble", () => {
       { ...PROMPT, prefix: "p".repeat(20) },
       [candidate(1, "c".repeat(30))],
       "full",
+      FOUND,
       deps,
     );
     expect(promptTokens).toBeLessThanOrEqual(70);
