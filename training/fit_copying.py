@@ -24,7 +24,7 @@ from failures import run_stage
 from models.reader import Reader
 from samples import MIDDLE, Before, Budget, Repository, Sample, encode, render, window
 
-CHUNKS, BEFORE, AFTER = 8, 12_000, 4_000
+CHUNKS, BEFORE, AFTER = 8, 20_000, 20_000
 """Chunks and characters around the cursor that are copied from, as in `engine/completion/copySources.ts`."""
 MODES: dict[str, Before] = {"none": "nothing", "full": "chunks", "compressed, names alone": "names"}
 

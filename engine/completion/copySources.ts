@@ -4,10 +4,13 @@ import type { Copying } from "../infer/copying.ts";
 import type { Tokenizer } from "../infer/tokenizer.ts";
 import { type Cursor, withoutIndentation } from "./prompt.ts";
 
-/** UTF-16 code units: three windows of the reader, and one. More found no more on held-out code. */
-const BEFORE = 12_000;
-const AFTER = 4_000;
-/** Chunks; four gave two thirds of what eight give. */
+/**
+ * UTF-16 code units, most files' all. On held-out code 20,000 behind the cursor gave a fifth more exact matches than 4,000. A
+ * file's first request tokenises them, 2 ms for a thousand; the next ones only what changed.
+ */
+const BEFORE = 20_000;
+const AFTER = 20_000;
+/** Chunks. Sixteen and more gave nothing. */
 const CHUNKS = 8;
 
 /** Where a line begins that holds anything: no token crosses it, so that what is tokenised line by line is the whole's tokens. */

@@ -77,6 +77,8 @@ async function logitsOf(pack: Pack, pseudoTokens: readonly number[], slices: rea
   return Float32Array.from(logits);
 }
 
+const NOTHING_COPIED = { before: new Int32Array(), others: [], weights: [] };
+
 describe("a prepared pack", () => {
   it.each([
     ["alone", []],
@@ -139,14 +141,13 @@ describe("a prepared pack", () => {
     const tokenizer = await loadTokenizer(join(at, manifest.tokenizer.file));
     const prompt = { path: "a/b.py", prefix: "x = ", suffix: "\ny", query: "" };
     const node = { path: "c.py", text: "z = 1\n" } as Candidate["node"];
-    const copying = { before: new Int32Array(), others: [], weights: [] };
     const written = (candidates: readonly Candidate[], mode: "none" | "full") =>
       tokenizer.decode([
         ...assemble(
           prompt,
           candidates,
           mode,
-          { names: [], copying },
+          { names: [], copying: NOTHING_COPIED },
           {
             manifest,
             tokenizer,
@@ -202,12 +203,18 @@ describe("the tokenizer of Qwen's kind", () => {
     const tokenizer = await loadTokenizer(join(at, manifest.tokenizer.file));
     const { path, prefix, suffix, repository, others } = tokens.prompt;
     const rendered = (candidates: readonly Candidate[]) => [
-      ...assemble({ path, prefix, suffix, query: "" }, candidates, "full", {
-        manifest,
-        tokenizer,
-        repository,
-        pseudoTokensOf: () => new Map(),
-      }).input.tokens,
+      ...assemble(
+        { path, prefix, suffix, query: "" },
+        candidates,
+        "full",
+        { names: [], copying: NOTHING_COPIED },
+        {
+          manifest,
+          tokenizer,
+          repository,
+          pseudoTokensOf: () => new Map(),
+        },
+      ).input.tokens,
     ];
     // The best stands last.
     const candidates = others.map(([name, text], n) => {
