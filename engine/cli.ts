@@ -88,6 +88,7 @@ function buildProgram(): Command {
     .option("--retrievers <list>", "retrievers, separated by commas, in place of the setting's default", nameList)
     .option("--origin <prefix>", "only tasks whose origin starts so, such as made or published")
     .option("--check-parse", "count how often what is offered leaves a document parseable that was so")
+    .option("--no-copying", "let the reader write alone, to measure what copied tokens give")
     .option("--out <file>", "one JSON row a task and mode")
     .addOption(store())
     .addOption(pack())

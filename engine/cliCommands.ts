@@ -263,6 +263,7 @@ interface EvalOptions extends StoreAndPack {
   readonly retrievers?: string[];
   readonly origin?: string;
   readonly checkParse?: boolean;
+  readonly copying: boolean;
   readonly out?: string;
 }
 
@@ -285,6 +286,7 @@ export async function evalCommand(installation: Installation, tasksFile: string,
       modes,
       storeParent: storeParent(options.store),
       settings: { ...settings, "retrieval.retrievers": retrievers },
+      copies: options.copying,
       ...(checkParse === undefined ? {} : { checkParse }),
       onRow: (row) => out?.write(`${JSON.stringify(row)}\n`),
       onProgress: (done, total) => {
@@ -303,7 +305,8 @@ export async function evalCommand(installation: Installation, tasksFile: string,
 function settingOf(engine: Engine, n: number): string {
   const { id, version, prompt } = engine.pack.manifest;
   const { left, right, context, pseudoTokens } = prompt.budget;
-  return `${id} ${version}, ${prompt.order}, left ${left} / right ${right} tokens, retrieved text ≤ ${context} tokens or K = ${pseudoTokens}, n = ${n}`;
+  const names = prompt.entityNames === undefined ? "" : ` and ≤ ${prompt.entityNames.budget} tokens of names`;
+  return `${id} ${version}, ${prompt.order}, left ${left} / right ${right} tokens, retrieved text ≤ ${context} tokens or K = ${pseudoTokens}${names}, n = ${n}`;
 }
 
 function tableOf(report: EvalReport): string {

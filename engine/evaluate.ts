@@ -78,6 +78,8 @@ export interface EvalOptions {
   readonly storeParent: string;
   readonly settings: Settings;
   readonly checkParse?: ParseCheck;
+  /** False: the reader alone writes. */
+  readonly copies?: boolean;
   readonly onRow: (row: TaskRow) => void;
   readonly onProgress: (done: number, total: number) => void;
 }
@@ -187,13 +189,13 @@ async function runTask(
   workspace: Workspace,
   text: string,
   task: Task,
-  { modes, checkParse }: EvalOptions,
+  { modes, checkParse, copies = true }: EvalOptions,
 ): Promise<TaskRow[]> {
   const cursor = cursorOf(text, task);
   await workspace.update({ changed: [{ path: task.path, text: cursor.text }], removed: [] });
   const rows: TaskRow[] = [];
   for (const mode of modes) {
-    const completion = await workspace.complete(cursor, { mode, maxLines: 1 });
+    const completion = await workspace.complete(cursor, { mode, maxLines: 1, copies });
     const { prediction, em, es } = score(completion.text, task.target);
     const { raw: written = "", overlap } = completion.trace.facts;
     const raw = String(written);

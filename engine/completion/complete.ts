@@ -86,6 +86,8 @@ export interface CompleteOptions {
   readonly origin?: Origin;
   /** False: token by token, to measure what drafts give. What is written is the same. */
   readonly drafts?: boolean;
+  /** False: the reader alone writes, to measure what copied tokens give. */
+  readonly copies?: boolean;
   /** How many different offers are wanted; absent: one. Several are remembered for their own place alone. */
   readonly suggestions?: number;
 }
@@ -181,7 +183,7 @@ export async function complete(
     if (overlap !== undefined) trace.note("overlap", overlap);
     if (names.length > 0) trace.note("names", names.join(" "));
     const assembled = await trace.time("assemble", () => {
-      const copying = { ...copySources(cursor, candidates, tokenizer), weights: manifest.copying?.weights ?? [] };
+      const copying = { ...copySources(cursor, candidates, tokenizer), weights: weightsOf(manifest, options) };
       return assemble(prompt, candidates, mode, { names, copying }, deps);
     });
     const asked = { ...assembled, drafts: options.drafts !== false };
@@ -288,6 +290,10 @@ function namesFor(prompt: Prompt, candidates: readonly Candidate[], mode: Mode, 
   if (mode !== "compressed" || wanted === undefined) return [];
   const chunks = candidates.filter(({ node }) => node.level === "chunk").map(({ node }) => node.text);
   return entityNames(chunks, prompt, wanted.budget, (text) => deps.tokenizer.encode(text).length);
+}
+
+function weightsOf({ copying }: PackManifest, { copies = true }: CompleteOptions): readonly number[] {
+  return copies ? (copying?.weights ?? []) : [];
 }
 
 /** Tokens around the cursor: names take their room from the left. */
