@@ -33,16 +33,20 @@ export async function choosePack(options: ChoosePackOptions): Promise<ChosenPack
   const short = shortageOf(pack, memory.machine(), isOutside(choice, options));
   if (short === undefined || settings.pack === "auto") return { pack, choice, problems: [] };
   const bundled = await open("auto");
-  if (bundled.dir === pack.dir || packSize(bundled) >= packSize(pack)) return { pack, choice, problems: [] };
+  if (bundled.dir === pack.dir || neededBy(bundled, false) >= neededBy(pack, false))
+    return { pack, choice, problems: [] };
   await choice.opened();
   const detail = `${short}; ${bundled.manifest.title} answers in its place until the engine is started again`;
   return { pack: bundled, choice: await providersFor(bundled), problems: [{ code: "PACK_FELL_BACK", detail }] };
 }
 
 /** Why the pack does not fit into the machine's memory, for a person; undefined where it does. */
-export function shortageOf({ manifest }: Pack, machine: FreeMemory, isReaderOutside: boolean): string | undefined {
-  const { reader, beside } = packMemory(manifest);
-  const needed = beside + (isReaderOutside ? 0 : reader);
+export function shortageOf(
+  { manifest }: Pick<Pack, "manifest">,
+  machine: FreeMemory,
+  isReaderOutside: boolean,
+): string | undefined {
+  const needed = neededBy({ manifest }, isReaderOutside);
   if (needed <= machine.free) return undefined;
   return `${manifest.title} takes about ${sizeText(needed)} of memory, and ${machine.name} has ${sizeText(machine.free)} of ${sizeText(machine.total)} free`;
 }
@@ -52,7 +56,8 @@ function isOutside({ providers }: ProviderChoice, { isReaderRemote }: ChoosePack
   return isReaderRemote || providers[0] !== "cpu";
 }
 
-function packSize({ manifest }: Pack): number {
+/** Bytes of the machine's own memory; `isReaderOutside`: the reader runs elsewhere. */
+export function neededBy({ manifest }: Pick<Pack, "manifest">, isReaderOutside: boolean): number {
   const { reader, beside } = packMemory(manifest);
-  return reader + beside;
+  return beside + (isReaderOutside ? 0 : reader);
 }

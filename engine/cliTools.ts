@@ -21,7 +21,12 @@ export async function doctorCommand(
   installation: Installation,
   options: ReaderChoice & { json?: boolean },
 ): Promise<void> {
-  const report = await doctor(installation, storeParent(undefined), settingsOf(options), keyFromEnvironment);
+  const report = await doctor({
+    installation,
+    cacheDir: storeParent(undefined),
+    settings: settingsOf(options),
+    readerKey: keyFromEnvironment,
+  });
   if (options.json) print(JSON.stringify(report));
   else
     for (const { name, ok, detail, fix } of report.checks)

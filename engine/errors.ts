@@ -164,6 +164,15 @@ export const ENGINE_ERRORS = {
   HUB_FAILED: { action: "Check precis.hub.endpoint: it must be the address of a Hugging Face Hub.", retry: false },
   DOWNLOAD_RUNNING: { action: "Wait until the other window or process has this model, or end it there.", retry: true },
   DISK_FULL: { action: "Free disk space or choose another folder with --out.", retry: true },
+  MEMORY_SHORT: {
+    action: "Close programs that hold memory, or run “Precis: Choose Model” and take a smaller one.",
+    retry: true,
+  },
+  READER_SLOW: {
+    action:
+      "Run “Precis: Choose Model” and take a smaller one, let a graphics card run it (precis.execution.providers), or raise precis.completion.deadlineMs.",
+    retry: true,
+  },
   NODE_TOO_OLD: { action: "Use Node 22 or newer; `npm install` in the checkout brings Node 24.", retry: false },
   USAGE: { action: "See `precis --help`.", retry: false },
 } as const satisfies Record<string, { action: string; retry: boolean }>;

@@ -1,5 +1,4 @@
 // The indexing side of one LSP session: the engine's life, the folders' stores, passes over them and unsaved text.
-import envPaths from "env-paths";
 import type { TextDocument } from "vscode-languageserver-textdocument";
 import { startEngine } from "./engine.ts";
 import { messageOf } from "./errors.ts";
@@ -181,7 +180,7 @@ export class IndexingSession {
     session.show({ state: "starting", message: "Loading the models", percent: 0 });
     try {
       const { packsDir, preparedDirs, workers } = session.installation;
-      const cacheDir = this.#storeParent();
+      const cacheDir = this.#session.storeParent;
       session.engine = await startEngine({
         packsDir,
         preparedDirs,
@@ -206,7 +205,7 @@ export class IndexingSession {
     await this.#untilUpdated();
     for (const root of folders.roots) if (!this.#session.cover.has(root)) folders.close(root);
     if (engine === undefined) return;
-    const parent = this.#storeParent();
+    const parent = this.#session.storeParent;
     for (const root of this.#session.cover.keys()) {
       const storeDir = storeDirOf(parent, root);
       await folders.open(engine, { root, storeDir, settings });
@@ -216,11 +215,6 @@ export class IndexingSession {
       this.#session.connection.console.info(`removed ${dir}: not opened for long`);
     for (const { workspace } of folders.all) this.#session.log(workspace?.problems ?? []);
     this.#watchWriters();
-  }
-
-  #storeParent(): string {
-    const { storesDir, storageDir } = this.#session.options;
-    return storesDir ?? storageDir ?? envPaths("precis", { suffix: "" }).cache;
   }
 
   /** Which execution provider is the fastest here, found out once, when there is nothing better to do. */

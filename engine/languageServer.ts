@@ -11,15 +11,17 @@ import {
 import { BehaviourSession } from "./behaviourSession.ts";
 import { CompletionSession } from "./completionSession.ts";
 import type { Settings } from "./config.ts";
+import { doctor } from "./doctor.ts";
 import { IndexingSession } from "./indexingSession.ts";
 import type { Installation } from "./installation.ts";
 import { ModelSession } from "./modelSession.ts";
 import { type PowerSource, SYSTEM_POWER } from "./power.ts";
-import { progressOn, type StartProgress } from "./progress.ts";
+import { type Progress, progressOn, type StartProgress } from "./progress.ts";
 import {
   ACCEPTED,
   type Accepted,
   type AddModel,
+  type DoctorReport,
   EDITOR_STATE,
   type EditorState,
   ENGINE_COMMANDS,
@@ -85,6 +87,10 @@ export class LanguageServer {
       const { command, workDoneToken: token } = params;
       if (command === ENGINE_COMMANDS.cancel) this.#indexing.cancel();
       if (command === ENGINE_COMMANDS.forgetBehaviour) await this.#behaviour.forget();
+      if (command === ENGINE_COMMANDS.doctor) {
+        const progress = await this.#startProgress("Precis: looking over the installation", { token, cancellation });
+        return this.#lookOver(progress);
+      }
       if (command === ENGINE_COMMANDS.addModel) {
         const progress = await this.#startProgress("Precis: getting a model", { token, cancellation });
         return this.#models.add(params.arguments?.[0] as AddModel, progress);
@@ -117,6 +123,21 @@ export class LanguageServer {
   /** What no one expected: logged with its stack, and the session goes on. */
   reportBug(error: unknown): void {
     this.#session.reportBug(error);
+  }
+
+  /** With the engine that runs, so that no model is held twice. */
+  async #lookOver(progress: Progress): Promise<DoctorReport> {
+    const session = this.#session;
+    const { installation, settings, storeParent: cacheDir, engine: running } = session;
+    let done = 0;
+    const onCheck = (name: string) => {
+      done += 1;
+      progress.report(Math.min(95, 7 * done), name);
+    };
+    const readerKey = (origin: string) => session.readerKey(origin);
+    const report = await doctor({ installation, cacheDir, settings, readerKey, running, onCheck });
+    progress.end(report.ok ? "nothing is wrong" : "something is wrong");
+    return report;
   }
 
   #initialize(params: InitializeParams): InitializeResult {

@@ -30,6 +30,8 @@ export const ENGINE_COMMANDS = {
   cancel: "precis.engine.cancelIndexing",
   /** Downloads or copies a model and makes a pack of it. Its one argument is `AddModel`; answers `AddModelOutcome`. */
   addModel: "precis.engine.addModel",
+  /** Looks over the whole installation; it takes some seconds. Answers `DoctorReport`. */
+  doctor: "precis.engine.doctor",
   /** Drops what was counted of offers and what the gate learned from them. Answers null. */
   forgetBehaviour: "precis.engine.forgetBehaviour",
 } as const;
@@ -246,6 +248,20 @@ export interface Statistics {
   readonly days: readonly (OfferCounts & { readonly day: string; readonly language: string })[];
   /** How many answers have moved the gate since it was shipped or last forgotten; null for a pack without a gate. */
   readonly gate: { readonly answers: number } | null;
+}
+
+export interface DoctorCheck {
+  readonly name: string;
+  readonly ok: boolean;
+  /** For a person: what was found. */
+  readonly detail: string;
+  /** What the person can do; beside an `ok`, to have more. */
+  readonly fix?: string;
+}
+
+export interface DoctorReport {
+  readonly ok: boolean;
+  readonly checks: readonly DoctorCheck[];
 }
 
 export interface ModelChoices {

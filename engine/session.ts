@@ -1,4 +1,5 @@
 // What the sides of one LSP session share: the connection, the settings, the engine, the folders and the status shown.
+import envPaths from "env-paths";
 import type { Connection, InitializeParams } from "vscode-languageserver/node";
 import { TextDocuments } from "vscode-languageserver/node";
 import { TextDocument } from "vscode-languageserver-textdocument";
@@ -57,6 +58,12 @@ export class Session {
       packsDir,
       preparedDirs: modelsDir === undefined ? preparedDirs : [modelsDir, ...preparedDirs],
     };
+  }
+
+  /** Where stores lie. */
+  get storeParent(): string {
+    const { storesDir, storageDir } = this.options;
+    return storesDir ?? storageDir ?? envPaths("precis", { suffix: "" }).cache;
   }
 
   /** Asks the editor for the settings; one that cannot be asked gets the defaults. */

@@ -16,11 +16,16 @@ export async function markUsed(storeDir: string, now = new Date()): Promise<void
   await ignoreMissing(utimes(storeDir, now, now));
 }
 
+/** The folders of all stores under `parent`. */
+export async function storesIn(parent: string): Promise<string[]> {
+  const names = (await ignoreMissing(readdir(parent))) ?? [];
+  return names.filter((name) => STORE_NAME.test(name)).map((name) => join(parent, name));
+}
+
 /** Removes the stores under `parent` that were last opened more than `KEPT_DAYS` ago; their paths. */
 export async function removeStaleStores(parent: string, now = Date.now()): Promise<string[]> {
-  const names = (await ignoreMissing(readdir(parent))) ?? [];
   const removed: string[] = [];
-  for (const dir of names.filter((name) => STORE_NAME.test(name)).map((name) => join(parent, name))) {
+  for (const dir of await storesIn(parent)) {
     const usedAt = (await ignoreMissing(stat(dir)))?.mtimeMs;
     if (usedAt === undefined || now - usedAt <= KEPT_DAYS * DAY_MS) continue;
     await ignoreMissing(rm(dir, { recursive: true, force: true }));

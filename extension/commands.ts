@@ -3,6 +3,7 @@ import { commands, Disposable, type LogOutputChannel, type QuickPickItem, QuickP
 import { ExecuteCommandRequest } from "vscode-languageclient/node";
 import { ENGINE_COMMANDS, type EngineStatus } from "../engine/protocol.ts";
 import type { Engine } from "./client.ts";
+import type { DoctorView } from "./doctor.ts";
 import type { ExplanationView } from "./explanation.ts";
 import { cancelIndexing, indexNow, reindex } from "./indexing.ts";
 import { MODE_TITLES, type Mode } from "./mode.ts";
@@ -19,6 +20,7 @@ interface Parts {
   readonly panel: SettingsPanel;
   readonly explanation: ExplanationView;
   readonly statistics: StatisticsView;
+  readonly doctor: DoctorView;
   readonly readerKeys: ReaderKeys;
   readonly log: LogOutputChannel;
 }
@@ -32,6 +34,7 @@ export function registerCommands(parts: Parts): Disposable {
     "precis.openPanel": () => parts.panel.show(),
     "precis.explain": () => parts.explanation.show(),
     "precis.statistics": () => parts.statistics.show(),
+    "precis.doctor": () => parts.doctor.show(),
     "precis.setReaderKey": () => parts.readerKeys.ask(),
     "precis.forgetStatistics": () => forgetStatistics(parts.engine),
     "precis.showLog": () => parts.log.show(),
@@ -80,6 +83,7 @@ async function showMenu(engine: Engine): Promise<void> {
     commandRow("$(sync) Re-index workspace", "precis.reindex", indexText(status.index)),
     commandRow("$(question) Explain last completion", "precis.explain", lastText(status.last)),
     commandRow("$(graph) Statistics", "precis.statistics"),
+    commandRow("$(pulse) Doctor", "precis.doctor", "is this installation able to work?"),
     commandRow("$(output) Show log", "precis.showLog"),
     commandRow("$(debug-restart) Restart engine", "precis.restart"),
   ];

@@ -3,6 +3,7 @@ import { type ExtensionContext, window } from "vscode";
 import { type EngineStatus, STATISTICS, type Statistics } from "../engine/protocol.ts";
 import { Engine } from "./client.ts";
 import { MENU_COMMAND, registerCommands } from "./commands.ts";
+import { createDoctorView } from "./doctor.ts";
 import { followEditor } from "./editorState.ts";
 import { createExplanationView, explanationOf } from "./explanation.ts";
 import { registerAccepted } from "./inlineCompletions.ts";
@@ -26,6 +27,7 @@ export function activate(context: ExtensionContext): PrecisApi {
   const engine = new Engine(context, log);
   const explanation = createExplanationView(context.extensionUri, engine);
   const statistics = createStatisticsView(context.extensionUri, engine);
+  const doctor = createDoctorView(context.extensionUri, engine);
   const panel = createSettingsPanel(context.extensionUri, engine);
   const readerKeys = createReaderKeys(context, engine);
   context.subscriptions.push(
@@ -33,11 +35,12 @@ export function activate(context: ExtensionContext): PrecisApi {
     readerKeys,
     explanation,
     statistics,
+    doctor,
     panel,
     createStatusBar(engine, MENU_COMMAND),
     registerAccepted(engine.client),
     followEditor(engine.client),
-    registerCommands({ engine, panel, explanation, statistics, readerKeys, log }),
+    registerCommands({ engine, panel, explanation, statistics, doctor, readerKeys, log }),
   );
   void engine.start();
   running = engine;

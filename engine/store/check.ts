@@ -37,12 +37,18 @@ const DISAGREEMENTS = {
   "chunks of no file": "SELECT id FROM nodes WHERE level < 2 AND path NOT IN (SELECT path FROM files)",
 };
 
-export function checkStore(sql: Sql): StoreCheck {
+/** What is damaged, and where two tables do not agree. */
+export function faultsOf(sql: Sql): string[] {
   const faults = (sql.prepare("PRAGMA integrity_check").pluck().all() as string[]).filter((line) => line !== "ok");
   for (const [fault, query] of Object.entries(DISAGREEMENTS)) {
     const found = sql.prepare(query).all().length;
     if (found > 0) faults.push(`${found} ${fault}`);
   }
+  return faults;
+}
+
+export function checkStore(sql: Sql): StoreCheck {
+  const faults = faultsOf(sql);
   const hash = createHash("sha256");
   let rows = 0;
   for (const query of ROWS) {

@@ -45,10 +45,19 @@ export function writeFingerprint(sql: Sql, fingerprint: Fingerprint, shapes: Sha
 
 /** False for a store of another engine or pack, and for a database that is no store. */
 export function hasFingerprint(sql: Sql, fingerprint: Fingerprint, shapes: Shapes): boolean {
+  return fingerprintIn(sql) === textOf(fingerprint, shapes);
+}
+
+/** Whether the tables are those of this version, whichever pack filled them. */
+export function hasFormat(sql: Sql): boolean {
+  return fingerprintIn(sql)?.startsWith(`[${FORMAT_VERSION},`) === true;
+}
+
+function fingerprintIn(sql: Sql): string | undefined {
   const isStore = sql.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'meta'").get() !== undefined;
-  if (!isStore) return false;
+  if (!isStore) return undefined;
   const row = sql.prepare("SELECT value FROM meta WHERE key = 'fingerprint'").get() as { value: string } | undefined;
-  return row?.value === textOf(fingerprint, shapes);
+  return row?.value;
 }
 
 /** True for a file that holds no table at all: new, not damaged. */

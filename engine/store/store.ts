@@ -1,13 +1,13 @@
 // The index on disk: nodes, vectors, words and pseudo-tokens of one workspace in `<dir>/index.db`. The only file that
 // opens SQLite. One process writes at a time, others read along. A write is one transaction: old or new, never half.
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import Database from "better-sqlite3";
 import * as sqliteVec from "sqlite-vec";
 import type { Level, Node, Vector } from "../domain.ts";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
-import { checkStore, type StoreCheck } from "./check.ts";
+import { checkStore, faultsOf, type StoreCheck } from "./check.ts";
 import { LeftOut } from "./leftOut.ts";
 import { Postings } from "./postings.ts";
 import { StorePrecision } from "./precision.ts";
@@ -24,9 +24,18 @@ import type {
   WholeFile,
 } from "./records.ts";
 import { Room } from "./room.ts";
-import { createTables, type Fingerprint, hasFingerprint, isEmpty, type Shapes, writeFingerprint } from "./schema.ts";
+import {
+  createTables,
+  type Fingerprint,
+  hasFingerprint,
+  hasFormat,
+  isEmpty,
+  type Shapes,
+  writeFingerprint,
+} from "./schema.ts";
 import { type Found, Search, type Tables } from "./search.ts";
 import { type Scope, Sketches } from "./sketches.ts";
+import { codeOf, guard, isDamage, translated } from "./storeErrors.ts";
 import { VectorTable } from "./vectors.ts";
 import { Writes } from "./writes.ts";
 
@@ -56,6 +65,25 @@ export function openStore(options: StoreOptions): { store: Store; problems: Prob
     problems.push({ code: "STORE_READ_ONLY", detail: `another process writes ${join(options.dir, FILE)}` });
   }
   return { store, problems };
+}
+
+/** What is wrong with the index in a folder, and its bytes; undefined where there is none. Looks, and changes nothing. */
+export function inspectStore(dir: string): { readonly faults: readonly string[]; readonly bytes: number } | undefined {
+  const file = join(dir, FILE);
+  const bytes = statSync(file, { throwIfNoEntry: false })?.size;
+  if (bytes === undefined) return undefined;
+  try {
+    const db = new Database(file, { readonly: true, timeout: PATIENCE_MS });
+    try {
+      // One of another version is made anew when it is opened.
+      return { faults: hasFormat(db) ? faultsOf(db) : [], bytes };
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    if (isDamage(error)) return { faults: [messageOf(error)], bytes };
+    throw translated(error);
+  }
 }
 
 /** Open from its making until `close`. */
@@ -368,32 +396,4 @@ function takeLock(dir: string): Database.Database | undefined {
     guard(() => rmSync(file, { force: true }));
     return takeLock(dir);
   }
-}
-
-function guard<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    throw translated(error);
-  }
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-}
-
-function isDamage(error: unknown): boolean {
-  return /^SQLITE_(CORRUPT|NOTADB)/.test(codeOf(error));
-}
-
-/** A database's or file system's failure as the engine names it; anything else is a bug and stays what it is. */
-function translated(error: unknown): unknown {
-  const code = codeOf(error);
-  const detail = `${code}: ${messageOf(error)}`;
-  if (isDamage(error)) return new EngineError("STORE_CORRUPT", detail, { cause: error });
-  if (/^SQLITE_(BUSY|LOCKED)/.test(code)) return new EngineError("STORE_LOCKED", detail, { cause: error });
-  if (/^(SQLITE_(FULL|IOERR|READONLY|CANTOPEN)|E[A-Z]+$)/.test(code)) {
-    return new EngineError("STORE_UNWRITABLE", detail, { cause: error });
-  }
-  return error;
 }
