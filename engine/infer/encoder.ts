@@ -60,7 +60,8 @@ export async function openEncoder(
   return { encoder: { encode, close: graph.close }, problems };
 }
 
-async function openVectorsEncoder(
+/** Of a graph that gives vectors. */
+export async function openVectorsEncoder(
   pack: EncoderFiles,
   runtime: Runtime,
 ): Promise<{ graph: EncoderGraph; problems: Problem[] }> {

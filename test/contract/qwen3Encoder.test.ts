@@ -6,12 +6,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Vector } from "../../engine/domain.ts";
-import { openEncoder } from "../../engine/infer/encoder.ts";
+import { openEncoder, openVectorsEncoder } from "../../engine/infer/encoder.ts";
 import { openRuntime } from "../../engine/infer/runtime.ts";
+import { openStatesEncoder } from "../../engine/infer/statesEncoder.ts";
 import { loadTokenizer } from "../../engine/infer/tokenizer.ts";
 import type { MatrixFormat } from "../../engine/pack/matrices.ts";
 import { prepareEncoder } from "../../engine/prepareEncoder.ts";
 
+const STOCK = fileURLToPath(new URL("../fixtures/qwen3Embedding/stock", import.meta.url));
 const TINY = fileURLToPath(new URL("../fixtures/qwen3Embedding/tiny", import.meta.url));
 
 interface Expected {
@@ -128,6 +130,47 @@ it("refuses by name what it cannot be", async () => {
     code: "CHECKPOINT_INVALID",
     message: expect.stringContaining("safetensors"),
   });
+});
+
+/** As repositories of exports lie: the graph in a folder of its own, the tokenizer above it. */
+async function stockExport(): Promise<string> {
+  const folder = await mkdtemp(join(dir, "stock-"));
+  await cp(STOCK, folder, { recursive: true });
+  for (const name of ["config.json", "tokenizer.json"]) await cp(join(TINY, name), join(folder, name));
+  return folder;
+}
+
+it("takes a stock export with a cache, from its folder and from its file", async () => {
+  const folder = await stockExport();
+  expect(leastCosine(await vectorsOf(folder, "q8"))).toBeGreaterThan(0.9999);
+  expect(leastCosine(await vectorsOf(join(folder, "onnx/model.onnx"), "q8"))).toBeGreaterThan(0.9999);
+});
+
+it("says how a stock export is run, and refuses one of other widths", async () => {
+  const folder = await stockExport();
+  const out = await mkdtemp(join(dir, "out-"));
+  const { file, states } = await prepareEncoder({ source: folder, dir: out, encoder: ENCODER, format: "q8" });
+  expect(file).toBe("model.onnx");
+  const past = { layers: 2, kvHeads: 1, headDim: 128 };
+  expect(states).toEqual({ output: "last_hidden_state", positions: true, past });
+  expect(await refusal(folder, { vectorDim: 64 })).toMatchObject({ code: "ENCODER_UNSUPPORTED" });
+});
+
+it("gives a batch the vectors of its texts alone", async () => {
+  for (const source of [TINY, await stockExport()]) {
+    const out = await mkdtemp(join(dir, "out-"));
+    const prepared = await prepareEncoder({ source, dir: out, encoder: ENCODER, format: "fp32" });
+    const { runtime } = await openRuntime(["cpu"], 1);
+    const pack = { dir: out, manifest: { encoder: { ...ENCODER, ...prepared } } };
+    const { graph } = await (prepared.states === undefined ? openVectorsEncoder : openStatesEncoder)(pack, runtime);
+    const rows = [[5, 6, 7, 490], [490], [1, 2, 490]];
+    const together = await graph.encodeRows(rows, 490);
+    for (const [n, row] of rows.entries()) {
+      const [alone] = await graph.encodeRows([row], 490);
+      expect(cosine(together[n] ?? new Float32Array(), Array.from(alone ?? []))).toBeGreaterThan(0.99999);
+    }
+    await graph.close();
+  }
 });
 
 it("tells queries from documents", async () => {
