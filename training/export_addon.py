@@ -3,8 +3,9 @@
     python export_addon.py --run work/projector --reader Qwen2.5-Coder-1.5B --encoder Qwen3-Embedding-0.6B --out DIR
 
 --run is the --out of train_projector.py. The reader is named by the sha256 of its tensors, so every pack prepared from that
-checkpoint fits. The encoder lies in the add-on (--encoder-format q8 or fp32) or is only named (reference): `precis packs add`
-then makes it of the checkpoint. Refuses where torch and ONNX differ by more than LEAST_COSINE and EXACT.
+checkpoint fits; a pack made of a stock ONNX export has other tensors, and is named with --pack. The encoder lies in the add-on
+(--encoder-format q8 or fp32) or is only named (reference): `precis packs add` then makes it of the checkpoint. Refuses where
+torch and ONNX differ by more than LEAST_COSINE and EXACT.
 """
 
 import argparse
@@ -26,15 +27,18 @@ from graphs import fuser_graph, mean_fuser_graph, projector_graph
 from models.fuser import Fuser, MeanFuser
 from models.projector import Projector
 from parity import Arrays, described
-from pretrained import read_json
+from pretrained import PretrainedReader, load_reader, read_json
 from pretrained_encoder import PretrainedEncoder, load_encoder
 from seal import seal
 from weights_digest import digest_of
 
-LEAST_COSINE = {"fp32": 0.9999, "q8": 0.995}
+LEAST_COSINE = {"fp32": 0.9999, "q8": 0.98}
 """Of the exported encoder's vectors with torch's, by the format of its matrices."""
 EXACT = 2e-4
 """Largest difference of fuser and projector, as a share of the largest number: both stay float32."""
+TABLE_ROWS = 64
+LEAST_TABLE_COSINE = 0.98
+"""Of a token's embedding in a pack, rounded to whatever it is, with the reader's own."""
 LARGEST = 1_000_000_000
 """Bytes of constants inside a graph's own file; protobuf ends at 2 GB."""
 
@@ -142,6 +146,26 @@ def graph_samples(out: Path, fuser: Fuser | MeanFuser, projector: Projector) -> 
     }
 
 
+def weights_of_pack(folder: Path, reader: PretrainedReader) -> str:
+    """What a pack says of its reader's weights; raises where its token table is not that of `reader`, up to rounding."""
+    manifest = read_json(folder, "pack.json")
+    weights = manifest.get("reader", {}).get("weights")
+    if weights is None:
+        raise AddOnError(f"{folder} does not say what its reader was made of. Prepare the pack again.")
+    rows = reader.table.weight.detach().float().numpy()
+    ids = np.random.default_rng(0).permutation(min(len(rows), int(manifest["tokenizer"]["vocabSize"])))[:TABLE_ROWS]
+    found = run_graph(folder / manifest["embed"]["file"], {"input_ids": ids[None].astype(np.int64)})[0]
+    same = found.shape[-1] == rows.shape[-1]
+    cosine = min(unit(found[i]) @ unit(rows[k]) for i, k in enumerate(ids)) if same else 0.0
+    if not cosine >= LEAST_TABLE_COSINE:
+        raise AddOnError(f"{folder} has another reader than {reader.name}: a token's embeddings have cosine {cosine:.3f}.")
+    return str(weights)
+
+
+def unit(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return x / max(float(np.linalg.norm(x)), 1e-9)
+
+
 def names_of(encoder: PretrainedEncoder, ids: list[int]) -> list[str]:
     return [str(encoder.tokenizer.id_to_token(i)) for i in ids]
 
@@ -195,6 +219,7 @@ def arguments() -> argparse.Namespace:
     add("--run", type=Path, required=True, help="--out of train_projector.py")
     add("--reader", type=Path, required=True, help="the checkpoint folder it was trained for")
     add("--encoder", type=Path, required=True, help="the checkpoint folder it was trained with")
+    add("--pack", type=Path, nargs="+", default=[], help="packs of the same reader that were made of stock ONNX exports")
     add("--fuser", type=Path, help="a fuser.pt for this encoder; default: the mean of the children")
     add("--out", type=Path, required=True, help="the add-on's folder; its name is the add-on's id")
     add("--encoder-format", choices=["reference", "q8", "fp32"], default="q8", help="its matrices; reference: only named")
@@ -222,6 +247,7 @@ def main() -> None:
     reader_dim = int(read_json(args.reader, "config.json")["hidden_size"])
     checkpoints.same_shapes(projector.config, encoder.dim, reader_dim, file)
     fuser = MeanFuser(encoder.dim) if args.fuser is None else checkpoints.read_fuser(args.fuser, encoder.dim)
+    packs = [weights_of_pack(folder, load_reader(args.reader)) for folder in args.pack]
     if args.encoder_format == "reference" and encoder_weights is None:
         raise AddOnError(f"{args.encoder} has no safetensors, so it cannot be named by them: use --encoder-format q8.")
 
@@ -253,7 +279,7 @@ def main() -> None:
     manifest: dict[str, Any] = {
         "schemaVersion": 1, "id": args.out.name, "version": args.version, "title": title, "licence": args.licence,
         "modelCard": "MODEL_CARD.md", "files": {},
-        "reader": {"name": args.reader.name, "readerDim": c.reader_dim, "weights": [weights]},
+        "reader": {"name": args.reader.name, "readerDim": c.reader_dim, "weights": list(dict.fromkeys([weights, *packs]))},
         "encoder": described_encoder,
         "chunking": {"version": 1, "maxTokens": args.chunk_tokens},
         "fuser": {

@@ -8,14 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from onnx import TensorProto
 
 import encoder_graphs
 import export_addon
+import graphs
 from checkpoints import new_fuser, new_projector, read_projector, save
 from export_addon import LEAST_COSINE, run_graph
 from failures import run_stage
 from fim_samples import write_samples
 from models.fuser import MeanFuser
+from pretrained import load_reader
 from pretrained_encoder import load_encoder
 from tests.layouts import qwen2_coder, qwen3_embedding, unixcoder
 from tests.test_train_projector import command, run, sample
@@ -113,6 +116,36 @@ def test_a_trained_fuser_takes_the_place_of_the_mean(work: Path, tmp_path: Path)
     children, lengths = torch.randn(2, 8, 64), torch.tensor([8, 3])
     mean = MeanFuser(64)(children, lengths)
     assert torch.allclose(mean[1], torch.nn.functional.normalize(children[1, :3].sum(0), dim=0))
+
+
+def pack_of(reader: Path, out: Path, **of_reader: str) -> Path:
+    """As much of a pack as tells its reader."""
+    table = load_reader(reader).table.weight
+    g = graphs.Graph("embed")
+    ids = g.input("input_ids", TensorProto.INT64, [1, "T"])
+    g.table(ids, "embed", table, g.output("inputs_embeds", TensorProto.FLOAT, [1, "T", table.shape[1]]))
+    out.mkdir()
+    export_addon.save_graph(g.model(), out / "embed.onnx")
+    manifest = {"reader": of_reader, "embed": {"file": "embed.onnx"}, "tokenizer": {"vocabSize": 300}}
+    (out / "pack.json").write_text(json.dumps(manifest))
+    return out
+
+
+def test_a_pack_of_a_stock_export_is_named_by_its_own_weights(
+    work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = pack_of(work / "reader", tmp_path / "mine", weights="f" * 64)
+    export(work, tmp_path / "tiny", "--encoder-format", "reference", "--pack", str(mine))
+    reader = dict(manifest_of(tmp_path / "tiny")["reader"])  # type: ignore[call-overload]
+    assert reader["weights"] == [digest_of(work / "reader"), "f" * 64]
+    other = qwen2_coder(tmp_path / "other-reader", layers=1)
+    for folder, words in [
+        (pack_of(other, tmp_path / "other", weights="e" * 64), "has another reader than reader"),
+        (pack_of(work / "reader", tmp_path / "untold"), "does not say what its reader was made of"),
+    ]:
+        with pytest.raises(SystemExit):
+            export(work, tmp_path / "tiny", "--encoder-format", "reference", "--pack", str(folder))
+        assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
