@@ -17,10 +17,13 @@ export interface PackInUse {
  * Looks beside the pack and among what was added on this machine; the first by name that fits is taken. A pack with a
  * projector of its own needs none. Never throws for an add-on: without one the pack's other modes work.
  */
-export async function takeAddOn(pack: Pack, folders = [dirname(pack.dir), preparedPacksDir()]): Promise<PackInUse> {
+export async function takeAddOn(
+  pack: Pack,
+  preparedDirs: readonly string[] = [preparedPacksDir()],
+): Promise<PackInUse> {
   if (pack.manifest.modes.includes("compressed")) return { pack, problems: [] };
   const faults: EngineError[] = [];
-  for (const folder of new Set(folders.map((each) => resolve(each)))) {
+  for (const folder of new Set([dirname(pack.dir), ...preparedDirs].map((each) => resolve(each)))) {
     for (const dir of await listAddOns(folder)) {
       const taken = await tryAddOn(pack, dir);
       if (!(taken instanceof EngineError)) return { pack: taken, problems: [] };

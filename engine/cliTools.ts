@@ -8,13 +8,11 @@ import { keyFromEnvironment, print, type ReaderChoice, say, settingsOf, storePar
 import { doctor } from "./doctor.ts";
 import { startChunker } from "./indexing/chunker.ts";
 import { exportChunks } from "./indexing/exportChunks.ts";
-import { checkAddOnParity } from "./infer/addOnParity.ts";
-import { checkParity, type ParityReport } from "./infer/parity.ts";
+import { checkAllParity } from "./infer/addOnParity.ts";
 import type { Installation } from "./installation.ts";
 import { LanguageServer } from "./languageServer.ts";
-import { openAddOn } from "./pack/addOn.ts";
 import type { MatrixFormat } from "./pack/matrices.ts";
-import { findPack, openPack, type Pack, preparedPacksDir, verifyPack } from "./pack/pack.ts";
+import { findPack, openPack, preparedPacksDir, verifyPack } from "./pack/pack.ts";
 import { idOf, preparePack } from "./prepare.ts";
 
 export async function doctorCommand(
@@ -89,7 +87,7 @@ export async function packsVerifyCommand(
   options: { json?: boolean },
 ): Promise<void> {
   const { pack, compressedFault } = await takeAddOn(await verifyPack(await findPack(name, installation.packsDir)));
-  const { samples, worst } = await checkWithAddOn(pack);
+  const { samples, worst } = await checkAllParity(pack, ["cpu"]);
   const { id, version, files } = pack.manifest;
   if (options.json)
     return print(
@@ -100,13 +98,6 @@ export async function packsVerifyCommand(
   );
   if (pack.addOn !== undefined) print(`encoder, fuser and projector of ${pack.addOn.dir}`);
   if (compressedFault !== undefined) print(compressedFault);
-}
-
-async function checkWithAddOn(pack: Pack): Promise<ParityReport> {
-  const own = await checkParity(pack, ["cpu"]);
-  if (pack.addOn === undefined) return own;
-  const added = await checkAddOnParity(await openAddOn(pack.addOn.dir), ["cpu"]);
-  return { samples: own.samples + added.samples, worst: Math.max(own.worst, added.worst) };
 }
 
 export interface ChunksOptions {

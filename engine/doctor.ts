@@ -7,8 +7,8 @@ import type { Settings } from "./config.ts";
 import { checkIndex, checkLatency, checkMiddle } from "./doctorChecks.ts";
 import { type Engine, startEngine } from "./engine.ts";
 import { EngineError, messageOf } from "./errors.ts";
+import { checkAllParity } from "./infer/addOnParity.ts";
 import { type FreeMemory, type MemorySource, SYSTEM_MEMORY, sizeText } from "./infer/freeMemory.ts";
-import { checkParity } from "./infer/parity.ts";
 import type { Probe } from "./infer/probe.ts";
 import { loadProvider } from "./infer/provider.ts";
 import type { Server } from "./infer/remote/server.ts";
@@ -108,9 +108,15 @@ export async function doctor(options: DoctorOptions): Promise<DoctorReport> {
       return { detail: `the reader runs on ${engine.models.provider}`, value: undefined, fix };
     });
     await check("parity", async () => {
-      const { samples, worst } = await checkParity(engine.pack, [engine.models.provider]);
+      const { samples, worst } = await checkAllParity(engine.pack, [engine.models.provider]);
       return say(`${samples} samples, largest difference ${(100 * worst).toFixed(0)} % of its tolerance`);
     });
+  }
+  if (engine !== undefined && engine.remote === undefined) {
+    const { pack, compressedFault } = engine;
+    const source = pack.addOn === undefined ? "the pack itself" : pack.addOn.dir;
+    // The other modes work without, so it is no fault of the installation.
+    await check("compressed mode", async () => say(compressedFault ?? `projector of ${source}`));
   }
   if (engine !== undefined) {
     await check("fill in the middle", async () => say(await checkMiddle(engine)));

@@ -129,7 +129,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     ...(options.memory === undefined ? {} : { memory: options.memory }),
   });
   const { choice, problems: ofChoice } = chosen;
-  const { pack, compressedFault, problems: ofAddOn } = await takeAddOn(chosen.pack);
+  const { pack, compressedFault, problems: ofAddOn } = await takeAddOn(chosen.pack, options.preparedDirs);
   const { manifest } = pack;
   if (manifest.chunking.version !== CHUNKER_VERSION) {
     throw new EngineError(

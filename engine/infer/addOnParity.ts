@@ -2,9 +2,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { EngineError } from "../errors.ts";
-import type { AddOn } from "../pack/addOn.ts";
+import { type AddOn, openAddOn } from "../pack/addOn.ts";
+import type { Pack } from "../pack/pack.ts";
 import { openEncoder, type TextKind } from "./encoder.ts";
-import { checkGraph, type ParityReport, type ParitySample } from "./parity.ts";
+import { checkGraph, checkParity, type ParityReport, type ParitySample } from "./parity.ts";
 import { openRuntime } from "./runtime.ts";
 import { loadTokenizer } from "./tokenizer.ts";
 
@@ -15,6 +16,14 @@ export interface AddOnParityFile {
   readonly texts: readonly { readonly text: string; readonly kind: TextKind; readonly vector: readonly number[] }[];
   readonly fuser: readonly ParitySample[];
   readonly projector: readonly ParitySample[];
+}
+
+/** The pack's own samples, and those of the add-on that gives it the mode compressed. Throws `PACK_INCOMPATIBLE`. */
+export async function checkAllParity(pack: Pack, providers: readonly string[]): Promise<ParityReport> {
+  const own = await checkParity(pack, providers);
+  if (pack.addOn === undefined) return own;
+  const added = await checkAddOnParity(await openAddOn(pack.addOn.dir), providers);
+  return { samples: own.samples + added.samples, worst: Math.max(own.worst, added.worst) };
 }
 
 /** Throws `PACK_INCOMPATIBLE` naming the first text or graph that differs by more than is allowed. */

@@ -79,6 +79,7 @@ describe("the doctor", () => {
       ...["cuda", "directml", "coreml", "webgpu"],
       "execution providers",
       "parity",
+      "compressed mode",
       "fill in the middle",
       "latency",
       "index and completion",
