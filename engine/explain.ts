@@ -98,11 +98,12 @@ function writing({ path, completion }: LastRequest): string {
 }
 
 function reading({ path, completion }: LastRequest): string {
-  const { mode, promptTokens, contextTokens, pseudoTokens, timings, prompt } = completion;
+  const { promptTokens, contextTokens, pseudoTokens, timings, prompt } = completion;
   if (promptTokens === 0) return "";
-  const around = promptTokens - contextTokens - pseudoTokens;
+  const rest = promptTokens - contextTokens - pseudoTokens;
+  const around = completion.trace.facts["names"] === undefined ? "around the cursor" : "names and around the cursor";
   const parts = [
-    `${promptTokens} positions: ${around} around the cursor, ${contextTokens} of ${mode === "compressed" ? "names from other files" : "retrieved text"}, ${pseudoTokens} pseudo-tokens.`,
+    `${promptTokens} positions: ${rest} ${around}, ${contextTokens} of retrieved text, ${pseudoTokens} pseudo-tokens.`,
     `It wrote ${count(timings.tokens, "token")}; the first came after ${milliseconds(timings.ttftMs)}.`,
   ];
   const windows =

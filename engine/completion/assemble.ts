@@ -10,8 +10,10 @@ export interface Assembled {
   readonly used: readonly Candidate[];
   /** All positions the reader reads. */
   readonly promptTokens: number;
-  /** Of them retrieved text, or names from it. */
+  /** Of them retrieved text. */
   readonly contextTokens: number;
+  /** Of them names from retrieved code. */
+  readonly nameTokens: number;
   /** Of them pseudo-tokens. */
   readonly pseudoTokens: number;
   /** Texts that the completion may repeat; the input holds only part of them. */
@@ -66,7 +68,8 @@ export function assemble(
     input: { pseudoTokens: rows.data, tokens },
     used: mode === "full" ? context.used : rows.used,
     promptTokens: tokens.length + pseudoTokens,
-    contextTokens: context.ids.length + named.length,
+    contextTokens: context.ids.length,
+    nameTokens: named.length,
     pseudoTokens,
     copying,
   };

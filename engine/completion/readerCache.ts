@@ -47,13 +47,17 @@ export class ReaderCache {
   }
 }
 
-/** All that the reader's input is made of but the prefix: path, suffix, retrieved text, pseudo-tokens, and what may be copied. */
-function keyOf({ path, suffix }: Prompt, { input, contextTokens, copying }: Assembled): string {
+/** All that the reader's input is made of but the prefix: path, suffix, retrieved text and names, pseudo-tokens, and what may be copied. */
+function keyOf({ path, suffix }: Prompt, { input, contextTokens, nameTokens, copying }: Assembled): string {
   const rows = input.pseudoTokens;
   const bits = new Int32Array(rows.buffer, rows.byteOffset, rows.length);
-  return [path, fold(input.tokens.subarray(0, contextTokens)), fold(bits), ...copying.others.map(fold), suffix].join(
-    "\n",
-  );
+  return [
+    path,
+    fold(input.tokens.subarray(0, nameTokens + contextTokens)),
+    fold(bits),
+    ...copying.others.map(fold),
+    suffix,
+  ].join("\n");
 }
 
 /** FNV-1a over 32-bit words, with the length. */

@@ -97,7 +97,7 @@ describe("assemble", () => {
     const entityNames = { template: "<|file_sep|> {names}\n", budget: 20, left: 80 };
     const manifest = { ...MANIFEST, prompt: { ...MANIFEST.prompt, entityNames } };
     const names = ["area_of", "<|fim_middle|>"];
-    const { input, contextTokens } = assemble(
+    const { input, nameTokens } = assemble(
       PROMPT,
       [candidate(1, "")],
       "compressed",
@@ -105,10 +105,10 @@ describe("assemble", () => {
       { ...DEPS, manifest },
     );
     const text = "<|file_sep|> area_of <|fim_middle|>\n";
-    expect(TOKENIZER.decode([...input.tokens.subarray(0, contextTokens)])).toBe(text);
-    expect(contextTokens).toBe(1 + text.length - "<|file_sep|>".length);
+    expect(TOKENIZER.decode([...input.tokens.subarray(0, nameTokens)])).toBe(text);
+    expect(nameTokens).toBe(1 + text.length - "<|file_sep|>".length);
     const without = assemble(PROMPT, [candidate(1, "")], "compressed", FOUND, { ...DEPS, manifest });
-    expect([...without.input.tokens]).toEqual([...input.tokens.subarray(contextTokens)]);
+    expect([...without.input.tokens]).toEqual([...input.tokens.subarray(nameTokens)]);
   });
 
   it("never exceeds what the reader can hold", () => {
