@@ -1,19 +1,19 @@
 // The recipe of `precis packs add`: an add-on's folder -> the same among this machine's packs, its encoder made where it was only
 // named, and its answers compared with those of training.
-import { copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { EngineError } from "./errors.ts";
+import { EngineError, errnoOf } from "./errors.ts";
 import { type AddOnParityFile, checkAddOnParity } from "./infer/addOnParity.ts";
-import { ADDON_FILE, type AddOn, type AddOnManifest, openAddOn, verifyAddOn } from "./pack/addOn.ts";
+import { ADDON_FILE, type AddOn, type AddOnManifest, isAddOn, openAddOn, verifyAddOn } from "./pack/addOn.ts";
 import type { MatrixFormat } from "./pack/matrices.ts";
 import { describeFiles } from "./pack/pack.ts";
-import { partialOf } from "./pack/partialFolders.ts";
+import { partialOf, sweepPartials } from "./pack/partialFolders.ts";
 import { prepareEncoder } from "./prepareEncoder.ts";
 
 export interface InstallAddOnOptions {
   /** The add-on's folder. */
   readonly source: string;
-  /** The folder of packs and add-ons; the new one is named by its id. One of that name is replaced. */
+  /** The folder of packs and add-ons; the new one is named by its id. An add-on of that name is replaced. */
   readonly parent: string;
   /** Checkpoint or export that the encoder is made of, for an add-on that does not hold it. */
   readonly encoder?: string | undefined;
@@ -34,10 +34,12 @@ export async function installAddOn(options: InstallAddOnOptions): Promise<AddOn>
   const { source, parent, onStep = () => {} } = options;
   onStep("sha256 of every file");
   const { manifest } = await verifyAddOn(source);
-  const dir = join(parent, manifest.id);
+  await mkdir(parent, { recursive: true });
+  await sweepPartials(parent);
+  const dir = await folderFor(parent, manifest.id);
   const partial = partialOf(dir);
   try {
-    await mkdir(partial, { recursive: true });
+    await mkdir(partial);
     for (const name of Object.keys(manifest.files)) await copyFile(join(source, name), join(partial, name));
     await writeManifest(partial, await withEncoder(partial, manifest, options));
     onStep("answers beside those of training");
@@ -48,9 +50,28 @@ export async function installAddOn(options: InstallAddOnOptions): Promise<AddOn>
     await rm(old, { recursive: true, force: true });
   } catch (error) {
     await rm(partial, { recursive: true, force: true });
-    throw error;
+    const isFull = ["ENOSPC", "EDQUOT", "EFBIG"].includes(errnoOf(error) ?? "");
+    throw isFull ? new EngineError("DISK_FULL", `${parent} is full`, { cause: error }) : error;
   }
   return openAddOn(dir);
+}
+
+/** Named by the id; where a pack or anything else has that name, with the first number behind it that is free or its own. */
+async function folderFor(parent: string, id: string): Promise<string> {
+  for (let n = 1; ; n += 1) {
+    const dir = join(parent, n === 1 ? id : `${id}-${n}`);
+    if (!(await exists(dir)) || (await isAddOn(dir))) return dir;
+  }
+}
+
+async function exists(dir: string): Promise<boolean> {
+  try {
+    await stat(dir);
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return false;
+    throw error;
+  }
 }
 
 async function withEncoder(
@@ -77,5 +98,5 @@ async function writeManifest(dir: string, manifest: AddOnManifest): Promise<void
 }
 
 function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+  if (errnoOf(error) !== "ENOENT") throw error;
 }

@@ -7,6 +7,7 @@ import { EngineError, errnoOf, messageOf } from "../errors.ts";
 import schema from "./addOn.schema.json" with { type: "json" };
 import packSchema from "./pack.schema.json" with { type: "json" };
 import { contradictionsOf, type Pack, type PackManifest, sha256Of, sizeOf } from "./pack.ts";
+import { isPartial } from "./partialFolders.ts";
 
 type Encoder = PackManifest["encoder"];
 
@@ -70,7 +71,7 @@ export async function verifyAddOn(dir: string): Promise<AddOn> {
 export async function listAddOns(dir: string): Promise<string[]> {
   const found: string[] = [];
   for (const name of (await namesIn(dir)).sort()) {
-    if ((await sizeOf(join(dir, name, ADDON_FILE))) !== undefined) found.push(join(dir, name));
+    if (!isPartial(name) && (await isAddOn(join(dir, name)))) found.push(join(dir, name));
   }
   return found;
 }

@@ -1,7 +1,7 @@
 // The whole way of compressed mode for a Qwen reader: a projector trained and exported by the training kit
 // (test/fixtures/addOn/make.py) is added beside a prepared pack, and the engine answers as torch did; what does not fit is
 // named, and full mode is used.
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -159,6 +159,16 @@ describe("an add-on for the pack's reader", () => {
     await installAddOn({ source: ADDON, parent: packs, format: "q8" });
     await installAddOn({ source: ADDON, parent: packs, format: "q8" });
     expect((await readdir(packs)).sort()).toEqual(["reader", "tiny"]);
+  });
+
+  it("leaves a pack of its name alone, and what died in the making unread", async () => {
+    await cp(prepared.dir, join(packs, "tiny"), { recursive: true });
+    await installAddOn({ source: ADDON, parent: packs, format: "q8" });
+    await installAddOn({ source: ADDON, parent: packs, format: "q8" });
+    expect((await readdir(packs)).sort()).toEqual(["reader", "tiny", "tiny-2"]);
+    expect((await openPack(join(packs, "tiny"))).manifest.id).toBe("reader");
+    await rename(join(packs, "tiny-2"), join(packs, "tiny-2.partial-1"));
+    expect((await inUse()).pack.addOn).toBeUndefined();
   });
 
   it("has an index of its own: no row of another encoder or projector is read", async () => {
