@@ -132,6 +132,17 @@ describe("Precis in VS Code", () => {
     await screenshot(page, "3-explanation-opened");
   });
 
+  it("looks over the installation and says that it works", async () => {
+    const { page } = editor;
+    await runCommand(page, "Precis: Doctor");
+    const account = webview(page).locator("#text");
+    await account.getByRole("heading", { name: "Precis: Doctor" }).waitFor({ timeout: 60_000 });
+    const text = (await account.textContent()) ?? "";
+    expect(text).toContain("Everything that was looked at works.");
+    for (const name of ["Pack", "Memory", "Fill in the middle", "Latency", "Indexes"]) expect(text).toContain(name);
+    await screenshot(page, "3-doctor");
+  });
+
   it("opens a notebook it read at the cell", async () => {
     const { page } = editor;
     writeNotebook(path("scans.ipynb"));
