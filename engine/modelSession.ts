@@ -1,10 +1,10 @@
 // The models of one LSP session: which there are, which can be got, and getting one.
 import { statfs } from "node:fs/promises";
-import { totalmem } from "node:os";
 import { dirname, join } from "node:path";
 import { addInProcess } from "./addInProcess.ts";
 import { EngineError, errnoOf, messageOf } from "./errors.ts";
 import type { HubAccess } from "./fetchCheckpoint.ts";
+import { machineMemory } from "./infer/freeMemory.ts";
 import { ADDED_FORMAT, catalogue } from "./pack/catalogue.ts";
 import { HUB_URL } from "./pack/hubAddress.ts";
 import { listPacks, openPack, preparedPacksDir } from "./pack/pack.ts";
@@ -34,7 +34,7 @@ export class ModelSession {
       installed: installed.flat(),
       offered,
       hub: { url, origin, host },
-      machine: { memoryBytes: usableMemory(), freeDiskBytes: await freeBytes(this.#packsDir()) },
+      machine: { memoryBytes: machineMemory().total, freeDiskBytes: await freeBytes(this.#packsDir()) },
     };
   }
 
@@ -70,7 +70,7 @@ export class ModelSession {
       if (!(error instanceof EngineError)) this.#session.reportBug(error);
       else this.#session.connection.console.error(error.message);
       if (error instanceof EngineError)
-        return { end: "failed", message: `${error.message}. ${error.action}`, code: error.code };
+        return { end: "failed", message: `${error.message.replace(/\.$/, "")}. ${error.action}`, code: error.code };
       return {
         end: "failed",
         message: `Something unexpected happened: ${messageOf(error).split("\n")[0]}. See the log.`,
@@ -115,12 +115,6 @@ async function installedIn(dir: string, isBundled: boolean): Promise<InstalledPa
       }
     }),
   );
-}
-
-/** Of the machine, or of the container it is run in. */
-function usableMemory(): number {
-  const limit = process.constrainedMemory();
-  return limit > 0 && limit < totalmem() ? limit : totalmem();
 }
 
 /** Of the disk that holds `dir`, or will. */

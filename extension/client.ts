@@ -213,7 +213,13 @@ function initializationOptions(context: ExtensionContext): InitializationOptions
   // A second window on a workspace gets a storage folder of its own, and so does a window to which a folder is added; a
   // workspace folder's store is one in all of them.
   const stores = Uri.joinPath(context.globalStorageUri, "stores");
-  return { storageDir: storage.fsPath, storesDir: stores.fsPath, packsDir: context.asAbsolutePath("packs") };
+  const models = Uri.joinPath(context.globalStorageUri, "models", "packs");
+  return {
+    storageDir: storage.fsPath,
+    storesDir: stores.fsPath,
+    packsDir: context.asAbsolutePath("packs"),
+    modelsDir: models.fsPath,
+  };
 }
 
 /** What the editor shows while there is no engine to ask. */

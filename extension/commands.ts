@@ -2,9 +2,11 @@
 import { commands, Disposable, type LogOutputChannel, type QuickPickItem, QuickPickItemKind, window } from "vscode";
 import { ExecuteCommandRequest } from "vscode-languageclient/node";
 import { ENGINE_COMMANDS, type EngineStatus } from "../engine/protocol.ts";
+import { askToken, chooseModel } from "./chooseModel.ts";
 import type { Engine } from "./client.ts";
 import type { DoctorView } from "./doctor.ts";
 import type { ExplanationView } from "./explanation.ts";
+import type { HubTokens } from "./hubToken.ts";
 import { cancelIndexing, indexNow, reindex } from "./indexing.ts";
 import { MODE_TITLES, type Mode } from "./mode.ts";
 import type { ReaderKeys } from "./readerKey.ts";
@@ -22,6 +24,7 @@ interface Parts {
   readonly statistics: StatisticsView;
   readonly doctor: DoctorView;
   readonly readerKeys: ReaderKeys;
+  readonly tokens: HubTokens;
   readonly log: LogOutputChannel;
 }
 
@@ -31,6 +34,8 @@ export function registerCommands(parts: Parts): Disposable {
     "precis.index": () => indexNow(parts.engine),
     "precis.cancelIndexing": () => cancelIndexing(parts.engine),
     "precis.toggle": () => toggle(),
+    "precis.chooseModel": () => chooseModel(parts),
+    "precis.setHubToken": () => askToken(parts),
     "precis.openPanel": () => parts.panel.show(),
     "precis.explain": () => parts.explanation.show(),
     "precis.statistics": () => parts.statistics.show(),
@@ -79,6 +84,7 @@ async function showMenu(engine: Engine): Promise<void> {
       .map((mode) => modeRow(mode, mode === "compressed" ? (status.pack?.compressedFault ?? null) : null)),
     { label: "", kind: QuickPickItemKind.Separator },
     ...indexingRow(status),
+    commandRow("$(package) Choose model", "precis.chooseModel", status.pack?.title),
     commandRow("$(settings-gear) Settings panel", "precis.openPanel"),
     commandRow("$(sync) Re-index workspace", "precis.reindex", indexText(status.index)),
     commandRow("$(question) Explain last completion", "precis.explain", lastText(status.last)),

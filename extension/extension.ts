@@ -6,6 +6,7 @@ import { MENU_COMMAND, registerCommands } from "./commands.ts";
 import { createDoctorView } from "./doctor.ts";
 import { followEditor } from "./editorState.ts";
 import { createExplanationView, explanationOf } from "./explanation.ts";
+import { createHubTokens } from "./hubToken.ts";
 import { registerAccepted } from "./inlineCompletions.ts";
 import { createReaderKeys } from "./readerKey.ts";
 import { createSettingsPanel } from "./settingsPanel.ts";
@@ -29,6 +30,7 @@ export function activate(context: ExtensionContext): PrecisApi {
   const statistics = createStatisticsView(context.extensionUri, engine);
   const doctor = createDoctorView(context.extensionUri, engine);
   const panel = createSettingsPanel(context.extensionUri, engine);
+  const tokens = createHubTokens(context);
   const readerKeys = createReaderKeys(context, engine);
   context.subscriptions.push(
     log,
@@ -40,7 +42,7 @@ export function activate(context: ExtensionContext): PrecisApi {
     createStatusBar(engine, MENU_COMMAND),
     registerAccepted(engine.client),
     followEditor(engine.client),
-    registerCommands({ engine, panel, explanation, statistics, doctor, readerKeys, log }),
+    registerCommands({ engine, panel, explanation, statistics, doctor, readerKeys, tokens, log }),
   );
   void engine.start();
   running = engine;

@@ -1,16 +1,10 @@
-// Indexing that a person asks for: a notification with progress that can be cancelled, LSP work-done progress mapped onto
-// the editor's; and the end of indexing that began by itself.
-import { randomUUID } from "node:crypto";
-import { type CancellationToken, type Progress, ProgressLocation, window } from "vscode";
-import {
-  ExecuteCommandRequest,
-  LSPErrorCodes,
-  ResponseError,
-  WorkDoneProgress,
-  WorkDoneProgressCancelNotification,
-} from "vscode-languageclient/node";
+// Indexing that a person asks for: a notification with progress that can be cancelled; and the end of indexing that began by
+// itself.
+import { ProgressLocation, window } from "vscode";
+import { ExecuteCommandRequest } from "vscode-languageclient/node";
 import { ENGINE_COMMANDS, type IndexingOutcome } from "../engine/protocol.ts";
 import type { Engine } from "./client.ts";
+import { runEngineCommand } from "./engineCommand.ts";
 import { indexText } from "./statusText.ts";
 
 /** Everything anew. */
@@ -42,9 +36,9 @@ async function showIndexing(engine: Engine, wish: Wish): Promise<void> {
   const options = { location: ProgressLocation.Notification, title: `Precis: ${wish.doing}`, cancellable: true };
   try {
     const outcome = await window.withProgress(options, (progress, token) =>
-      runIndexing(engine, wish.command, progress, token),
+      runEngineCommand<IndexingOutcome>(engine, { command: wish.command, arguments: [] }, progress, token),
     );
-    switch (outcome.end) {
+    switch (outcome?.end) {
       case "done":
         void window.showInformationMessage(`Precis: ${wish.done} ${indexText(engine.status().index)}.`);
         return;
@@ -58,41 +52,4 @@ async function showIndexing(engine: Engine, wish: Wish): Promise<void> {
     const message = error instanceof Error ? error.message : String(error);
     void window.showErrorMessage(`Precis: ${wish.doing} failed. ${message}`);
   }
-}
-
-async function runIndexing(
-  engine: Engine,
-  command: string,
-  progress: Progress<{ message?: string; increment?: number }>,
-  cancellation: CancellationToken,
-): Promise<IndexingOutcome> {
-  const { client } = engine;
-  const workDoneToken = randomUUID();
-  let reached = 0;
-  const listener = client.onProgress(WorkDoneProgress.type, workDoneToken, (value) => {
-    if (value.kind === "end") return;
-    const increment = Math.max(0, (value.percentage ?? reached) - reached);
-    reached += increment;
-    progress.report({ increment, ...(value.message === undefined ? {} : { message: value.message }) });
-  });
-  const cancelling = cancellation.onCancellationRequested(() => {
-    void client.sendNotification(WorkDoneProgressCancelNotification.type, { token: workDoneToken });
-  });
-  try {
-    const params = { command, arguments: [], workDoneToken };
-    return (await client.sendRequest(ExecuteCommandRequest.type, params)) as IndexingOutcome;
-  } catch (error) {
-    if (cancellation.isCancellationRequested && isCancelled(error)) return { end: "cancelled", message: "cancelled" };
-    throw error;
-  } finally {
-    cancelling.dispose();
-    listener.dispose();
-  }
-}
-
-function isCancelled(error: unknown): boolean {
-  return (
-    error instanceof ResponseError &&
-    (error.code === LSPErrorCodes.RequestCancelled || error.code === LSPErrorCodes.ServerCancelled)
-  );
 }

@@ -31,6 +31,7 @@ export const PANEL_COMMANDS = {
   explain: "precis.explain",
   showLog: "precis.showLog",
   restart: "precis.restart",
+  chooseModel: "precis.chooseModel",
 } as const;
 
 /** Page → extension. */

@@ -1,4 +1,4 @@
-// The settings the extension itself reads, two of which it writes; everything else is the engine's to read.
+// The settings the extension itself reads, three of which it writes; everything else is the engine's to read.
 import { ConfigurationTarget, workspace } from "vscode";
 import { SETTINGS_SECTION } from "../engine/protocol.ts";
 import { isMode, type Mode } from "./mode.ts";
@@ -28,6 +28,17 @@ export async function setEnabled(enabled: boolean): Promise<void> {
 
 export async function setMode(mode: Mode): Promise<void> {
   await workspace.getConfiguration(SETTINGS_SECTION).update("mode", mode, settingsTarget());
+}
+
+export function chosenPack(): string {
+  return workspace.getConfiguration(SETTINGS_SECTION).get("pack", "auto");
+}
+
+/** A model belongs to the machine, unless the folder has one of its own. */
+export async function setPack(pack: string): Promise<void> {
+  const settings = workspace.getConfiguration(SETTINGS_SECTION);
+  const isOfFolder = settings.inspect("pack")?.workspaceValue !== undefined;
+  await settings.update("pack", pack, isOfFolder ? ConfigurationTarget.Workspace : ConfigurationTarget.Global);
 }
 
 /** A choice belongs to the open folder; with no folder there are only the user's settings. */

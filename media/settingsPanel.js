@@ -29,7 +29,7 @@
   for (const input of modes) {
     input.addEventListener("change", () => host.postMessage({ type: "setMode", mode: input.value }));
   }
-  for (const command of ["reindex", "index", "cancelIndexing", "explain", "showLog", "restart"]) {
+  for (const command of ["reindex", "index", "cancelIndexing", "explain", "chooseModel", "showLog", "restart"]) {
     at(command).addEventListener("click", () => host.postMessage({ type: "run", command }));
   }
   for (const link of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-setting]"))) {

@@ -47,18 +47,32 @@ export async function installCodeServer(): Promise<string> {
   return entry;
 }
 
-export function createProfile(folder: string, settings: Readonly<Record<string, unknown>>): Profile {
+/** `ofMachine`: settings that belong to the machine, which VS Code takes from no other file. */
+export function createProfile(
+  folder: string,
+  settings: Readonly<Record<string, unknown>>,
+  ofMachine: Readonly<Record<string, unknown>> = {},
+): Profile {
   const profile = {
     userData: join(folder, "user"),
     extensions: join(folder, "ext"),
     home: join(folder, "home"),
     log: join(folder, "server.log"),
   };
-  for (const path of [join(profile.userData, "User"), profile.extensions, profile.home])
+  for (const path of [
+    ...["User", "Machine"].map((name) => join(profile.userData, name)),
+    profile.extensions,
+    profile.home,
+  ])
     mkdirSync(path, { recursive: true });
   writeFileSync(join(folder, "config.yaml"), "auth: none\n");
-  const settingsFile = join(profile.userData, "User/settings.json");
-  if (!existsSync(settingsFile)) writeFileSync(settingsFile, `${JSON.stringify(settings, null, 2)}\n`);
+  for (const [name, own] of [
+    ["User", settings],
+    ["Machine", ofMachine],
+  ] as const) {
+    const settingsFile = join(profile.userData, name, "settings.json");
+    if (!existsSync(settingsFile)) writeFileSync(settingsFile, `${JSON.stringify(own, null, 2)}\n`);
+  }
   return profile;
 }
 

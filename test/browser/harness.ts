@@ -35,6 +35,8 @@ export interface Editor {
   readonly workspace: string;
   /** Where its extensions are installed. */
   readonly extensions: string;
+  /** Settings, and what extensions keep. */
+  readonly userData: string;
   readonly server: CodeServer;
   readonly context: BrowserContext;
   readonly page: Page;
@@ -45,6 +47,8 @@ interface EditorOptions {
   readonly workspace: string;
   readonly vsix?: string;
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** Those that only the machine's own file may give. */
+  readonly machineSettings?: Readonly<Record<string, unknown>>;
 }
 
 /** A folder outside the checkout, so that no .gitignore of ours has a say in it. */
@@ -66,11 +70,11 @@ export function findPackage(): string {
   return newest;
 }
 
-export async function startEditor({ workspace, vsix, settings = {} }: EditorOptions): Promise<Editor> {
+export async function startEditor({ workspace, vsix, settings = {}, machineSettings }: EditorOptions): Promise<Editor> {
   const executablePath = await ensureChromium();
   const entry = await installCodeServer();
   const folder = temporaryFolder();
-  const profile = createProfile(folder, { ...SETTINGS, ...settings });
+  const profile = createProfile(folder, { ...SETTINGS, ...settings }, machineSettings);
   if (vsix !== undefined) await installExtension(entry, profile, vsix);
   const server = await startCodeServer(entry, profile, workspace);
   const context = await chromium.launchPersistentContext(join(folder, "chromium"), {
@@ -90,6 +94,7 @@ export async function startEditor({ workspace, vsix, settings = {} }: EditorOpti
   return {
     workspace,
     extensions: profile.extensions,
+    userData: profile.userData,
     server,
     context,
     page,

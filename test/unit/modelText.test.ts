@@ -1,0 +1,99 @@
+// What a person reads before choosing a model: sizes, whether it fits, the licence; and what an error offers to do.
+import { describe, expect, it } from "vitest";
+import { ENGINE_ERRORS } from "../../engine/errors.ts";
+import { ADDED_FORMAT, catalogue } from "../../engine/pack/catalogue.ts";
+import type { ModelChoices, OfferedModel } from "../../engine/protocol.ts";
+import { consentText, fitText, installedRow, offeredRow, remediesOf, sizeText } from "../../extension/modelText.ts";
+
+const MACHINE = { memoryBytes: 16e9, freeDiskBytes: 100e9 };
+const OFFERED: OfferedModel[] = catalogue(ADDED_FORMAT).map(({ id, repository, ...model }) => ({
+  ...model,
+  name: id,
+  source: repository,
+  page: `http://hub.example/${repository}`,
+}));
+const CHOICES: ModelChoices = {
+  installed: [],
+  offered: OFFERED,
+  hub: { url: "http://hub.example", origin: "http://hub.example", host: "hub.example" },
+  machine: MACHINE,
+};
+
+function offered(size: string): OfferedModel {
+  const found = OFFERED.find(({ title }) => title.endsWith(size));
+  if (found === undefined) throw new Error(`no ${size}`);
+  return found;
+}
+
+describe("an offered model", () => {
+  // As published: the safetensors files of each repository.
+  it.each([
+    ["0.5B", 0.988],
+    ["1.5B", 3.087],
+    ["3B", 6.172],
+    ["7B", 15.231],
+  ])("%s is as large as its repository", (size, gigabytes) => {
+    expect(offered(size).bytes.download / 1e9).toBeCloseTo(gigabytes, 2);
+  });
+
+  it("says what it takes and what it is licensed as", () => {
+    expect(offeredRow(offered("0.5B"), MACHINE, "webgpu")).toEqual({
+      label: "$(cloud-download) Qwen2.5-Coder 0.5B",
+      description: "fits this machine",
+      detail: "About 1.0 GB download, 1.4 GB disk, 930 MB memory · Apache 2.0",
+    });
+  });
+
+  it.each([
+    ["7B", MACHINE, "cpu", "fits this machine; slow without a GPU"],
+    ["7B", { ...MACHINE, memoryBytes: 10e9 }, "webgpu", "fits, but leaves little memory"],
+    ["7B", { ...MACHINE, memoryBytes: 4e9 }, "cpu", "does not fit: this machine has 4.0 GB of memory"],
+    [
+      "3B",
+      { memoryBytes: 1e9, freeDiskBytes: 5e9 },
+      "cpu",
+      "does not fit: this machine has 1.0 GB of memory, 5.0 GB of disk are free",
+    ],
+  ])("%s on %j with %s %s", (size, machine, provider, words) => {
+    expect(fitText(offered(size), machine, provider)).toBe(words);
+  });
+
+  it("is agreed to with its licence in sight", () => {
+    const { question, detail } = consentText(offered("3B"), CHOICES);
+    expect(question).toBe("Download Qwen2.5-Coder 3B?");
+    expect(detail).toContain("6.2 GB are downloaded from hub.example");
+    expect(detail).toContain("Licence: Qwen Research Licence. It allows research and evaluation, not commercial use.");
+    expect(consentText(offered("0.5B"), CHOICES).detail).toContain("Licence: Apache 2.0.");
+    const small = { ...CHOICES, machine: { memoryBytes: 1e9, freeDiskBytes: 1e12 } };
+    expect(consentText(offered("3B"), small).detail).toContain("It does not fit: this machine has 1.0 GB of memory.");
+  });
+});
+
+it("a pack that cannot be used says why", () => {
+  const pack = { name: "a", title: "A", version: "1", licence: "mit", bytes: 67e6, isBundled: false, problem: null };
+  expect(installedRow(pack, true)).toEqual({
+    label: "$(check) A",
+    description: "in use, on this machine",
+    detail: "Version 1 · 67 MB on the disk · licence mit",
+  });
+  expect(installedRow({ ...pack, problem: "PACK_CORRUPT: gone" }, false)).toMatchObject({
+    description: "cannot be used",
+    detail: "PACK_CORRUPT: gone",
+  });
+});
+
+it("every error of a download offers something to do", () => {
+  for (const code of Object.keys(ENGINE_ERRORS)) expect(remediesOf(code).length).toBeGreaterThan(0);
+  for (const code of ["HUB_TOKEN", "HUB_GATED"]) expect(remediesOf(code)).toContain("Set Token");
+  expect(remediesOf(undefined)).toEqual(["Try Again", "Show Log"]);
+});
+
+it.each([
+  [1e3, "1 MB"],
+  [38.4e6, "38 MB"],
+  [944e6, "940 MB"],
+  [988e6, "1.0 GB"],
+  [15.23e9, "15 GB"],
+])("%d bytes are %s", (bytes, text) => {
+  expect(sizeText(bytes)).toBe(text);
+});
