@@ -4,7 +4,8 @@
 
 Contrastive with in-batch negatives, three quarters of them from other repositories. Beside it the projector learns to turn a
 vector into rows near the reader's embeddings of the chunk's tokens (LlavaCode's stage 0, reconstruction, made cheap): row j
-of a chunk names the tokens of its j-th part.
+of a chunk names the tokens of its j-th part. Killed and started again, it goes on to the same loss; several processes share
+the micro-batches of a step: torchrun --nproc-per-node 2 -- train_encoder.py ...
 """
 
 import argparse
@@ -25,7 +26,9 @@ from models.encoder import Encoder
 from models.projector import Projector
 from nodes import Ragged
 from parallel import Replicas, chosen_device, on_device
+from ranks import Ranks
 from train_reader import optimizers
+from unfinished import Progress, Unfinished
 
 TEMPERATURE = 0.05
 
@@ -84,11 +87,13 @@ def main() -> None:
     parser.add_argument("--query-tokens", type=int, default=224)
     parser.add_argument("--chunk-tokens", type=int, default=176)
     parser.add_argument("--naming-weight", type=float, default=0.5)
+    parser.add_argument("--save-every", type=int, default=100, help="steps; started again, it goes on from the last")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--device", help="default: a GPU if there is one")
     parser.add_argument("--no-compile", action="store_true")
     args = parser.parse_args()
 
+    ranks = Ranks.open()
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     reader, _ = load_reader(args.run, "reader")
@@ -115,19 +120,28 @@ def main() -> None:
         arrays = (q, q_lengths, k, k_lengths, same, naming)
         return (*(torch.from_numpy(a) for a in arrays), share, args.naming_weight)
 
-    stage.to(chosen_device(args.device))
+    stage.to(ranks.device if ranks.count > 1 else chosen_device(args.device))
     loss_of = both_losses if args.no_compile else torch.compile(both_losses, dynamic=False)
     replicas = Replicas(stage, loss_of, args.workers)
     parts = max(1, args.batch // args.micro)
     opts = optimizers(stage, 0.006, 1e-3)
     base = [o.param_groups[0]["lr"] for o in opts]
-    began, step, running = time.time(), 0, 0.0
     replicas.warm_up(micro_batch(by_repo, 1 / parts))
+    told = ("layers", "per_node", "batch", "micro", "query_tokens", "chunk_tokens", "naming_weight", "minutes", "max_steps")
+    made_by = {name: getattr(args, name) for name in told}
+    unfinished = Unfinished(args.run / "encoder.unfinished.pt", made_by, args.save_every)
+    done = unfinished.resume(stage, opts, rng)
+    ranks.wait()
+    began, step, running = time.time() - done.seconds, done.step, done.loss
     while time.time() - began < args.minutes * 60 and step < args.max_steps:
         progress = max((time.time() - began) / (args.minutes * 60), step / args.max_steps)
         for o, rate in zip(opts, base, strict=True):
             o.param_groups[0]["lr"] = rate * min(1.0, (step + 1) / 20, (1.0 - progress) / 0.6 + 0.01)
-        loss = replicas.backward([micro_batch(by_repo, 1 / parts) for _ in range(parts)])
+        # Every process draws all of them and reads its share.
+        micros = [micro_batch(by_repo, 1 / parts) for _ in range(parts)]
+        loss = replicas.backward(micros[ranks.number :: ranks.count])
+        ranks.sum_gradients(stage.parameters())
+        loss = ranks.sum({"loss": loss})["loss"]
         check_finite(loss, step, "drawn with seed 0", args.run / "encoder.pt")
         nn.utils.clip_grad_norm_(stage.parameters(), 1.0)
         for o in opts:
@@ -136,7 +150,9 @@ def main() -> None:
         step += 1
         running = loss if step == 1 else 0.95 * running + 0.05 * loss
         if step % 20 == 0:
-            print(f"step {step} loss {running:.3f} {(time.time() - began) / 60:.1f} min", flush=True)
+            ranks.say(f"step {step} loss {running:.3f} {(time.time() - began) / 60:.1f} min")
+        if ranks.is_first:
+            unfinished.keep(stage, opts, rng, Progress(step, time.time() - began, running))
 
     stage.eval()
     hits, total = 0, 0
@@ -148,9 +164,13 @@ def main() -> None:
             hits += int(same[torch.arange(len(best), device=best.device), best].sum())
             total += len(best)
     facts = {"steps": step, "pairs": step * parts * args.micro, "held-out recall at 1 of 48": round(hits / total, 3)}
-    print(json.dumps(facts))
-    save(args.run / "encoder.pt", stage.encoder, facts | {"objective": "InfoNCE, temperature 0.05, and naming"})
-    save(args.run / "projector.pt", stage.projector, {"objective": "naming, with the encoder", "rows a node": args.per_node})
+    ranks.say(json.dumps(facts))
+    if ranks.is_first:
+        rows = {"objective": "naming, with the encoder", "rows a node": args.per_node}
+        save(args.run / "encoder.pt", stage.encoder, facts | {"objective": "InfoNCE, temperature 0.05, and naming"})
+        save(args.run / "projector.pt", stage.projector, rows)
+        unfinished.remove()
+    ranks.close()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,12 @@
     python train_fuser.py --run DIR --nodes DIR --minutes 2
 
 Two disjoint groups of a file's chunks (or of a folder's files, themselves fused) must find each other, and a group must find a
-child it did not see, among those of other repositories. The second keeps parents and children in one space.
+child it did not see, among those of other repositories. The second keeps parents and children in one space. For an encoder of
+another's, such as Qwen3-Embedding:
+
+    python train_fuser.py --encoder DIR --text work/chunks/chunks.jsonl --out work/fuser --minutes 10
+
+Killed and started again, it goes on to the same loss.
 """
 
 import argparse
@@ -17,11 +22,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from checkpoints import load_encoder, new_fuser, save
-from failures import check_finite, run_stage
+from context_vectors import encode_new, key_of, read_parts
+from failures import CorpusError, check_finite, run_stage
 from losses import info_nce
 from models.fuser import Fuser
 from nodes import Ragged
+from pretrained_encoder import load_encoder as load_pretrained
 from train_reader import optimizers
+from unfinished import Progress, Unfinished
 from vectors import encode_rows
 
 TEMPERATURE = 0.07
@@ -86,30 +94,75 @@ class Groups:
         return parents[::2], parents[1::2], child, self.file_repo[[self.by_folder[i][0] for i in picked]]
 
 
+Labelled = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""(vectors [n, d], file, folder and repository of each)."""
+
+
+def whole_repositories(repos: NDArray[np.int64], most: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Rows of whole repositories at random until there are enough."""
+    rows = np.concatenate([np.flatnonzero(repos == r)[:600] for r in rng.permutation(np.unique(repos))])[:most]
+    return np.sort(rows)
+
+
+def own_vectors(run: Path, nodes: Path, most: int, rng: np.random.Generator) -> Labelled:
+    encoder, _ = load_encoder(run)
+    data = np.load(nodes / "chunks.npz")
+    rows = whole_repositories(data["repos"], most, rng)
+    vectors = encode_rows(encoder, Ragged(data["tokens"], data["offsets"]), rows)
+    return vectors, data["files"][rows], data["folders"][rows], data["repos"][rows]
+
+
+def pretrained_vectors(folder: Path, text: Path, cache: Path, most: int, rng: np.random.Generator) -> Labelled:
+    """Of chunks as engine_chunks.py wrote them; encoded once and kept."""
+    repositories = [json.loads(line) for line in text.read_text().splitlines() if line.strip()]
+    chunks = [(number, chunk) for number, r in enumerate(repositories) for chunk in r["chunks"]]
+    if not chunks:
+        raise CorpusError(f"{text} holds no chunks. Write it with engine_chunks.py.")
+    repos = np.asarray([number for number, _ in chunks], np.int64)
+    rows = whole_repositories(repos, most, rng)
+    names = [f"{chunks[i][0]}/{chunks[i][1]['path']}" for i in rows]
+    texts = [chunks[i][1]["encoderText"] or chunks[i][1]["text"] for i in rows]
+    keys = [key_of(t) for t in texts]
+    encoder = load_pretrained(folder)
+    cache.mkdir(parents=True, exist_ok=True)
+    encode_new(dict(zip(keys, texts, strict=True)), encoder, cache, f"{encoder.name}-chunks")
+    known, vectors = read_parts(cache, f"{encoder.name}-chunks")
+    place = {key: i for i, key in enumerate(known)}
+    files = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    folders = np.unique([n.rsplit("/", 1)[0] for n in names], return_inverse=True)[1].astype(np.int64)
+    return vectors.numpy()[[place[key] for key in keys]], files, folders, repos[rows]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--run", type=Path, required=True)
-    parser.add_argument("--nodes", type=Path, required=True)
+    parser.add_argument("--run", type=Path, help="a run of ours, whose encoder gives the vectors")
+    parser.add_argument("--nodes", type=Path, help="its chunks.npz")
+    parser.add_argument("--encoder", type=Path, help="a Hugging Face folder in place of both")
+    parser.add_argument("--text", type=Path, help="chunks.jsonl of engine_chunks.py, for --encoder")
+    parser.add_argument("--out", type=Path, help="gets fuser.pt and the vectors, for --encoder")
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--max-steps", type=int, default=10**9)
     parser.add_argument("--batch", type=int, default=96, help="groups")
     parser.add_argument("--chunks", type=int, default=24_000, help="chunks of the corpus used")
+    parser.add_argument("--save-every", type=int, default=100, help="steps; started again, it goes on from the last")
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--branching", type=int, default=8)
     args = parser.parse_args()
 
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
-    encoder, _ = load_encoder(args.run)
-    data = np.load(args.nodes / "chunks.npz")
-    repos = data["repos"]
-    # Whole repositories at random until there are enough chunks.
-    rows = np.concatenate([np.flatnonzero(repos == r)[:600] for r in rng.permutation(np.unique(repos))])[: args.chunks]
-    rows.sort()
-    vectors = encode_rows(encoder, Ragged(data["tokens"], data["offsets"]), rows)
-    held = repos[rows] % 20 == 0
-    train = Groups(vectors[~held], data["files"][rows][~held], data["folders"][rows][~held], repos[rows][~held])
-    test = Groups(vectors[held], data["files"][rows][held], data["folders"][rows][held], repos[rows][held])
+    out = args.run or args.out
+    if args.run is not None and args.nodes is not None:
+        vectors, files, folders, repos = own_vectors(args.run, args.nodes, args.chunks, rng)
+    elif args.encoder is not None and args.text is not None and args.out is not None:
+        vectors, files, folders, repos = pretrained_vectors(args.encoder, args.text, args.out / "vectors", args.chunks, rng)
+    else:
+        raise CorpusError("give --run and --nodes, or --encoder, --text and --out.")
+    held = repos % 20 == 0
+    train = Groups(vectors[~held], files[~held], folders[~held], repos[~held])
+    test = Groups(vectors[held], files[held], folders[held], repos[held])
+    if not train.files:
+        raise CorpusError("no file of a repository that is not held out has two chunks: there is nothing to fuse.")
     dim = vectors.shape[1]
     fuser = new_fuser(dim, max(1, dim // 64), args.layers, args.branching)
     opts = optimizers(fuser, 0.01, 1e-3)
@@ -124,13 +177,17 @@ def main() -> None:
         hits = (a @ z.T).masked_fill(same & ~torch.eye(len(a), dtype=torch.bool), -2).argmax(-1) == torch.arange(len(a))
         return loss, float(hits.float().mean())
 
-    began, step, running = time.time(), 0, 0.0
+    told = ("minutes", "max_steps", "batch", "chunks", "layers", "branching")
+    made_by = {name: getattr(args, name) for name in told} | {"vectors": list(vectors.shape)}
+    unfinished = Unfinished(out / "fuser.unfinished.pt", made_by, args.save_every)
+    done = unfinished.resume(fuser, opts, rng)
+    began, step, running = time.time() - done.seconds, done.step, done.loss
     while time.time() - began < args.minutes * 60 and step < args.max_steps:
         progress = max((time.time() - began) / (args.minutes * 60), step / args.max_steps)
         for o, rate in zip(opts, base, strict=True):
             o.param_groups[0]["lr"] = rate * min(1.0, (step + 1) / 50, (1.0 - progress) / 0.6 + 0.01)
         loss, _ = loss_of(train, step, args.batch)
-        check_finite(float(loss.detach()), step, "drawn with seed 0", args.run / "fuser.pt")
+        check_finite(float(loss.detach()), step, "drawn with seed 0", unfinished.file)
         loss.backward()
         nn.utils.clip_grad_norm_(fuser.parameters(), 1.0)
         for o in opts:
@@ -140,11 +197,13 @@ def main() -> None:
         running = float(loss.detach()) if step == 1 else 0.98 * running + 0.02 * float(loss.detach())
         if step % 50 == 0:
             print(f"step {step} loss {running:.3f} {(time.time() - began) / 60:.1f} min", flush=True)
+        unfinished.keep(fuser, opts, rng, Progress(step, time.time() - began, running))
     with torch.no_grad():
         recall = np.mean([loss_of(test, 1, 48)[1] for _ in range(10)]) if test.files else 0.0
     facts = {"steps": step, "loss": round(running, 3), "held-out sibling recall at 1": round(float(recall), 3)}
     print(json.dumps(facts))
-    save(args.run / "fuser.pt", fuser, facts)
+    save(out / "fuser.pt", fuser, facts)
+    unfinished.remove()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,154 @@
+"""Encoder and fuser stages: interrupted, they come to the same weights as whole; several processes, to those of one."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import train_encoder
+import train_fuser
+from checkpoints import load, read_fuser, save
+from failures import CheckpointError, CorpusError
+from models.reader import Reader, ReaderConfig
+from nodes import Ragged
+from parity import Family
+from tests.layouts import qwen3_embedding
+
+TRAINING = Path(__file__).parent.parent
+REPOSITORIES, FILES, CHUNKS = 5, 2, 4
+
+
+@pytest.fixture()
+def work(family: Family, tmp_path: Path) -> Path:
+    """A run folder with a reader and an encoder, chunks of small repositories, and queries for them."""
+    torch.manual_seed(0)
+    run, nodes = tmp_path / "run", tmp_path / "nodes"
+    (run / "reader").mkdir(parents=True)
+    nodes.mkdir()
+    save(run / "reader" / "reader.pt", Reader(ReaderConfig(320, 64, 1, 4, 2, 96, 256)), {"tokens": 0, "step": 0})
+    save(run / "encoder.pt", family.encoder, {"steps": 1})
+    rng = np.random.default_rng(0)
+    count = REPOSITORIES * FILES * CHUNKS
+    chunks = Ragged.of([rng.integers(9, 320, 8).tolist() for _ in range(count)])
+    files = np.arange(count) // CHUNKS
+    repos = files // FILES
+    np.savez(nodes / "chunks.npz", tokens=chunks.tokens, offsets=chunks.offsets, files=files, folders=repos, repos=repos)
+    queries = Ragged.of([rng.integers(9, 320, 6).tolist() for _ in range(count)])
+    np.savez(nodes / "pairs.npz", tokens=queries.tokens, offsets=queries.offsets, positives=np.arange(count))
+    return tmp_path
+
+
+def arguments(work: Path, stage: str) -> list[str]:
+    line = [
+        "--run",
+        str(work / "run"),
+        "--nodes",
+        str(work / "nodes"),
+        "--minutes",
+        "90",
+        "--max-steps",
+        "5",
+        "--save-every",
+        "2",
+    ]
+    if stage == "fuser":
+        return [*line, "--batch", "4"]
+    small = ["--batch", "16", "--micro", "8", "--query-tokens", "8", "--chunk-tokens", "8", "--per-node", "2", "--layers", "1"]
+    return [*line, *small, "--workers", "1", "--no-compile", "--device", "cpu"]
+
+
+MAINS: dict[str, Any] = {"encoder": train_encoder, "fuser": train_fuser}
+
+
+def train(monkeypatch: pytest.MonkeyPatch, work: Path, stage: str, *more: str) -> None:
+    monkeypatch.setattr(sys, "argv", [f"train_{stage}.py", *arguments(work, stage), *more])
+    MAINS[stage].main()
+
+
+def weights(work: Path, stage: str) -> dict[str, torch.Tensor]:
+    return dict(load(work / "run" / f"{stage}.pt")["model"])
+
+
+@pytest.mark.parametrize("stage", ["encoder", "fuser"])
+def test_an_interrupted_stage_goes_on_to_the_same_weights(
+    monkeypatch: pytest.MonkeyPatch, work: Path, stage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(monkeypatch, work, stage)
+    whole = weights(work, stage)
+    facts = load(work / "run" / f"{stage}.pt")["facts"]
+    assert not (work / "run" / f"{stage}.unfinished.pt").exists()
+    if stage == "fuser":
+        (work / "run" / "fuser.pt").unlink()
+
+    def interrupted(loss: float, step: int, *_: object) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MAINS[stage], "check_finite", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(patch, work, stage)
+    assert load(work / "run" / f"{stage}.unfinished.pt")["step"] == 2
+    with pytest.raises(CheckpointError, match=r"other options .*batch"):
+        train(monkeypatch, work, stage, "--batch", "8")
+    capsys.readouterr()
+    train(monkeypatch, work, stage)
+    assert "resumed at step 2" in capsys.readouterr().out
+    again = weights(work, stage)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+    assert load(work / "run" / f"{stage}.pt")["facts"] == facts
+
+
+def test_two_processes_train_the_encoder_that_one_trains(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
+    train(monkeypatch, work, "encoder")
+    one = weights(work, "encoder")
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--"]
+    line = [sys.executable, *torchrun, "train_encoder.py", *arguments(work, "encoder")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    result = subprocess.run(line, cwd=TRAINING, capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count('"steps": 5') == 1
+    two = weights(work, "encoder")
+    # Sums of bfloat16 gradients in another order.
+    assert all(torch.allclose(one[name], two[name], atol=2e-3) for name in one)
+
+
+def test_a_damaged_state_is_named(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
+    (work / "run" / "fuser.unfinished.pt").write_bytes(b"no zip")
+    with pytest.raises(CheckpointError, match=r"cannot be read .* Remove it"):
+        train(monkeypatch, work, "fuser")
+
+
+def test_a_fuser_for_another_s_encoder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    qwen3_embedding(tmp_path / "encoder", width=64)
+    rows = [
+        {"repo": f"r{r}", "files": {}, "chunks": [
+            {"path": f"a/{f}.py", "text": f"x{r}{f}{c} = {c}\n", "encoderText": f"# f\nx{r}{f}{c} = {c}\n"}
+            for f in range(3) for c in range(3)
+        ]} for r in range(4)
+    ]  # fmt: skip
+    (tmp_path / "chunks.jsonl").write_text("\n".join(json.dumps(row) for row in rows) + "\n")
+    line = ["train_fuser.py", "--encoder", str(tmp_path / "encoder"), "--text", str(tmp_path / "chunks.jsonl")]
+    line += ["--out", str(tmp_path / "fuser"), "--minutes", "9", "--max-steps", "3", "--batch", "4"]
+    monkeypatch.setattr(sys, "argv", line)
+    train_fuser.main()
+    fuser = read_fuser(tmp_path / "fuser" / "fuser.pt", 64)
+    assert fuser(torch.randn(2, 8, 64), torch.tensor([8, 2])).shape == (2, 64)
+    with pytest.raises(CheckpointError, match=r"fuses vectors of 64 numbers"):
+        read_fuser(tmp_path / "fuser" / "fuser.pt", 32)
+
+
+def test_nothing_to_fuse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    qwen3_embedding(tmp_path / "encoder", width=64)
+    (tmp_path / "chunks.jsonl").write_text("")
+    more = ["--encoder", str(tmp_path / "encoder"), "--text", str(tmp_path / "chunks.jsonl"), "--out", str(tmp_path / "fuser")]
+    for given, words in [(more, "holds no chunks"), (more[:2], "give --run and --nodes, or --encoder")]:
+        monkeypatch.setattr(sys, "argv", ["train_fuser.py", "--minutes", "1", *given])
+        with pytest.raises(CorpusError, match=words):
+            train_fuser.main()
