@@ -2,11 +2,11 @@ r"""Engine chunks -> fill-in-the-middle samples as text, drawn as LlavaCode draw
 
     python draw_samples.py --chunks FILE --out DIR --count 2000 --held-out 0.1
 
-Repositories with fewer than five files and files with fewer than three imports are left out; the middle has 1 to 9 whole
-lines (Poisson); every sample has at least ten neighbours by Jaccard similarity from other files. `--windows` cuts the
-neighbours as the paper does, 10 n lines with 5 n overlap for a middle of n lines; without it they are the engine's chunks,
-which know their syntax. Train and valid never share a repository; the middle of a valid sample has one line. Of files with
-the same text one is drawn from.
+Repositories with fewer than five files or, where the corpus tells them, fewer than 50 stars, and files with fewer than three
+imports are left out; the middle has 1 to 9 whole lines (Poisson); every sample has at least ten neighbours by Jaccard
+similarity from other files. `--windows` cuts the neighbours as the paper does, 10 n lines with 5 n overlap for a middle of n
+lines; without it they are the engine's chunks, which know their syntax. Train and valid never share a repository; the middle
+of a valid sample has one line. Of files with the same text one is drawn from.
 """
 
 import argparse
@@ -40,6 +40,8 @@ WINDOW_LINES, WINDOW_STEP = 10, 5
 class Rules:
     """What is drawn from, and what is kept."""
 
+    min_stars: int = 50
+    """Of repositories whose row tells its stars; packages from a registry have none to tell."""
     min_files: int = 5
     min_imports: int = 3
     min_neighbours: int = 10
@@ -96,11 +98,12 @@ def sources(file: Path, rules: Rules) -> Iterator[Source]:
                 files = {p: t for p, t in row["files"].items() if not known(t, seen)}
                 raw = [c for c in row["chunks"] if c["path"] in files]
                 name = str(row["repo"])
+                stars = int(row.get("stars", rules.min_stars))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise CorpusError(
                     f"{file}:{number} is no repository ({error}). Write the file with engine_chunks.py."
                 ) from error
-            if len(files) < rules.min_files:
+            if len(files) < rules.min_files or stars < rules.min_stars:
                 continue
             chunks = [from_engine(c) for c in raw]
             yield Source(name, files, chunks, {id(c): r for c, r in zip(chunks, raw, strict=True)})
@@ -167,13 +170,14 @@ def main() -> None:
     add("--max-repos", type=int, default=10**9)
     add("--windows", action="store_true", help="the paper's windows instead of the engine's chunks")
     add("--random", action="store_true", help="contexts at random, HEF's control")
+    add("--min-stars", type=int, default=Rules.min_stars, help="where a repository's row has its stars")
     add("--min-files", type=int, default=Rules.min_files)
     add("--min-imports", type=int, default=Rules.min_imports)
     add("--min-neighbours", type=int, default=Rules.min_neighbours)
     add("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    rules = Rules(args.min_files, args.min_imports, args.min_neighbours, args.windows, at_random=args.random)
+    rules = Rules(args.min_stars, args.min_files, args.min_imports, args.min_neighbours, args.windows, at_random=args.random)
     found = [s for _, s in zip(range(args.max_repos), sources(args.chunks, rules), strict=False)]
     if len(found) < 2:
         raise CorpusError(

@@ -3,7 +3,7 @@ r"""A part of the corpus, cut by the engine's own chunker: what the encoder, fus
     python engine_chunks.py --corpus FILE --tokenizer FILE --out DIR \
         --cli ../dist/cli.js
 
-Writes `chunks.jsonl`, one repository a line: its files and their chunks.
+Writes `chunks.jsonl`, one repository a line: its files and their chunks, and its `stars` where the corpus has them.
 """
 
 import argparse
@@ -74,7 +74,8 @@ def main() -> None:
             chunks = cut_by_engine(files, command, args.tokenizer, args.max_tokens)
             if len(chunks) < 30:
                 continue
-            out.write(json.dumps({"repo": name, "files": files, "chunks": chunks}) + "\n")
+            told = {"stars": records[0]["stars"]} if "stars" in records[0] else {}
+            out.write(json.dumps({"repo": name, **told, "files": files, "chunks": chunks}) + "\n")
             total += sum(len(t) for t in files.values())
             count += len(chunks)
     print(f"{total / 1e6:.1f} MB, {count} chunks")

@@ -49,6 +49,16 @@ def drawn(monkeypatch: pytest.MonkeyPatch, chunks: Path, *more: str) -> dict[str
     return {name: read_samples(out / f"{name}.jsonl") for name in ("train", "valid")}
 
 
+def test_repositories_with_few_stars_are_left_out(monkeypatch: pytest.MonkeyPatch, chunks: Path) -> None:
+    rows = [json.loads(line) for line in chunks.read_text().splitlines()]
+    told: dict[str, dict[str, int]] = {"alpha": {"stars": 49}, "beta": {"stars": 50}}
+    chunks.write_text("".join(json.dumps(row | told.get(row["repo"], {})) + "\n" for row in rows))
+    # Of the others nobody knows.
+    assert {s.repo for part in drawn(monkeypatch, chunks).values() for s in part} == {"beta", "gamma", "delta"}
+    everyone = drawn(monkeypatch, chunks, "--min-stars", "0")
+    assert "alpha" in {s.repo for part in everyone.values() for s in part}
+
+
 def test_samples_follow_the_papers_rules(monkeypatch: pytest.MonkeyPatch, chunks: Path) -> None:
     found = drawn(monkeypatch, chunks)
     texts = {r["repo"]: r["files"] for r in map(json.loads, chunks.read_text().splitlines())}
