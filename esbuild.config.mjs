@@ -18,6 +18,7 @@ const engineEntries = {
   cli: "engine/cli.ts",
   bench: "bench/bench.ts",
   inferWorker: "engine/infer/inferWorker.ts",
+  kernelThread: "engine/infer/kernelThread.ts",
   chunkWorker: "engine/indexing/chunkWorker.ts",
   probeProcess: "engine/infer/probeProcess.ts",
   addProcess: "engine/addProcess.ts",
@@ -51,6 +52,8 @@ await Promise.all([
     logLevel: "warning",
   }),
 ]);
+
+await cp("engine/infer/kernels/pass.wasm", join(OUT, "pass.wasm"));
 
 // A language is one query file whose head names its grammar.
 await cp("node_modules/web-tree-sitter/web-tree-sitter.wasm", join(OUT, "grammars/web-tree-sitter.wasm"));

@@ -1,11 +1,13 @@
 // The reader's graph and its caches: rows in, logits out, and how much of an input is already there.
+import { basename } from "node:path";
 import type { ReaderInput } from "../domain.ts";
-import { EngineError, type Problem } from "../errors.ts";
+import { EngineError, messageOf, type Problem } from "../errors.ts";
 import type { PackManifest } from "../pack/pack.ts";
 import { deviceGraph } from "./deviceGraph.ts";
 import { DeviceKvCache } from "./deviceKvCache.ts";
+import { type Kernels, openKernels } from "./kernels.ts";
 import { type KeyValues, KvCache } from "./kvCache.ts";
-import { KvCaches } from "./kvCaches.ts";
+import { KvCaches, mostCaches } from "./kvCaches.ts";
 import type { Runtime } from "./runtime.ts";
 import { openSession, type Session, type Slot } from "./session.ts";
 
@@ -20,6 +22,13 @@ export interface Decoder {
   readonly length: number;
   /** One run over `rows` `[T, readerDim]`, `ids` the tokens among them; answers logits `[asked, vocabSize]` of the last ones. */
   read(rows: Float32Array, ids: readonly number[], asked: number): Promise<Float32Array>;
+  /**
+   * Whether tokens have kernels of their own. A row then gives the same numbers whatever it is read with; what they read is
+   * forgotten by the next input.
+   */
+  readonly hasKernels: boolean;
+  /** Reads at most `MOST_ROWS` tokens behind the input with the kernels, otherwise as `read`. */
+  readTokens(rows: Float32Array, ids: readonly number[]): Promise<Float32Array>;
   /** Forgets all inputs. */
   forget(): void;
   /** Forgets every position from `length` on. */
@@ -32,11 +41,27 @@ export async function openDecoder(
   shape: ReaderShape,
   runtime: Runtime,
 ): Promise<{ decoder: Decoder; problems: Problem[] }> {
-  const { session, createCache, problems } = await openGraph(file, shape, runtime);
+  const { session, kernels, createCache, problems } = await openGraph(file, shape, runtime);
   const caches = new KvCaches(shape, createCache);
   let cache = caches.first;
+  const read: Decoder["read"] = async (rows, ids, asked) => {
+    const count = rows.length / shape.readerDim;
+    const total = cache.length + count;
+    const feeds = {
+      inputs_embeds: { data: rows, dims: [1, count, shape.readerDim] },
+      seqlens_k: { data: Int32Array.of(total - 1), dims: [1] },
+      total_sequence_length: { data: Int32Array.of(total), dims: [] },
+      logit_rows: {
+        data: BigInt64Array.from({ length: asked }, (_, n) => BigInt(count - asked + n)),
+        dims: [asked],
+      },
+    };
+    const { logits } = await cache.run(session, feeds, count, ids);
+    return logits?.data as Float32Array;
+  };
   const decoder: Decoder = {
     provider: session.provider,
+    hasKernels: kernels !== undefined,
     rewindTo: (input) => {
       cache = caches.take(input);
       return cache.rewindTo(input);
@@ -44,25 +69,13 @@ export async function openDecoder(
     get length() {
       return cache.length;
     },
-    read: async (rows, ids, asked) => {
-      const count = rows.length / shape.readerDim;
-      const total = cache.length + count;
-      const feeds = {
-        inputs_embeds: { data: rows, dims: [1, count, shape.readerDim] },
-        seqlens_k: { data: Int32Array.of(total - 1), dims: [1] },
-        total_sequence_length: { data: Int32Array.of(total), dims: [] },
-        logit_rows: {
-          data: BigInt64Array.from({ length: asked }, (_, n) => BigInt(count - asked + n)),
-          dims: [asked],
-        },
-      };
-      const { logits } = await cache.run(session, feeds, count, ids);
-      return logits?.data as Float32Array;
-    },
+    read,
+    readTokens: async (rows, ids) => cache.pass(rows, ids) ?? read(rows, ids, ids.length),
     forget: () => caches.forget(),
     truncate: (length) => cache.truncate(length),
     close: async () => {
       caches.close();
+      await kernels?.close();
       await session.close();
     },
   };
@@ -74,7 +87,7 @@ async function openGraph(
   file: string,
   shape: ReaderShape,
   runtime: Runtime,
-): Promise<{ session: Session; createCache: () => KeyValues; problems: Problem[] }> {
+): Promise<{ session: Session; kernels: Kernels | undefined; createCache: () => KeyValues; problems: Problem[] }> {
   const problems: Problem[] = [];
   const slots = { inputs: inputsOf(shape), outputs: outputsOf(shape) };
   const [first, ...rest] = runtime.providers;
@@ -87,7 +100,7 @@ async function openGraph(
         ...slots,
         keptOnDevice,
       });
-      return { session, createCache: () => new DeviceKvCache(shape), problems };
+      return { session, kernels: undefined, createCache: () => new DeviceKvCache(shape), problems };
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
       problems.push({ code: "PROVIDER_FELL_BACK", detail: error.message });
@@ -98,7 +111,24 @@ async function openGraph(
     providers: problems.length === 0 ? runtime.providers : rest,
     ...slots,
   });
-  return { session, createCache: () => new KvCache(shape), problems: [...problems, ...more] };
+  problems.push(...more);
+  const kernels = session.provider === "cpu" ? await kernelsFor(file, shape, runtime, problems) : undefined;
+  return { session, kernels, createCache: () => new KvCache(shape, kernels), problems };
+}
+
+/** Without them the session reads tokens too. */
+async function kernelsFor(
+  file: string,
+  shape: ReaderShape,
+  { threads }: Runtime,
+  problems: Problem[],
+): Promise<Kernels | undefined> {
+  try {
+    return await openKernels(file, { ...shape, threads, caches: mostCaches(shape) });
+  } catch (error) {
+    problems.push({ code: "PROVIDER_FELL_BACK", detail: `no kernels for ${basename(file)}: ${messageOf(error)}` });
+    return undefined;
+  }
 }
 
 function inputsOf(shape: ReaderShape): Slot[] {

@@ -45,6 +45,10 @@ export class DeviceKvCache implements KeyValues {
     return results;
   }
 
+  pass(): undefined {
+    return undefined;
+  }
+
   close(): void {
     for (const tensor of Object.values(this.#present ?? {})) tensor.dispose();
     this.#present = undefined;

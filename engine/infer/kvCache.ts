@@ -1,6 +1,7 @@
 // Keys and values of what the reader has read. Owned here and not by the runtime, so that a run returns only its new rows
 // and the cache can be rewound to any common prefix for free.
 import type { ReaderInput } from "../domain.ts";
+import type { Kernels } from "./kernels.ts";
 import { ReadPrefix } from "./readPrefix.ts";
 import type { Session, Tensor } from "./session.ts";
 
@@ -29,6 +30,8 @@ export interface KeyValues {
     count: number,
     tokens: readonly number[],
   ): Promise<Readonly<Record<string, Tensor>>>;
+  /** A pass of the kernels over at most `MOST_ROWS` tokens: logits `[tokens, vocabSize]`; undefined where there are none. */
+  pass(rows: Float32Array, tokens: readonly number[]): Float32Array | undefined;
   close(): void;
 }
 
@@ -38,9 +41,17 @@ export class KvCache implements KeyValues {
   /** Per layer [keys, values], each `[kvHeads, capacity, headDim]`. */
   #rows: [Float32Array, Float32Array][];
   #capacity = 0;
+  readonly #kernels: Kernels | undefined;
+  /** The kernels' own copy. */
+  readonly #copy: number;
+  /** Positions whose rows lie here. Those behind them only the kernels know: the next input forgets them, so that what it gives
+   * does not hang on what was written before. */
+  #own = 0;
 
-  constructor(shape: KvShape) {
+  constructor(shape: KvShape, kernels?: Kernels) {
     this.#shape = shape;
+    this.#kernels = kernels;
+    this.#copy = kernels?.takeCache() ?? 0;
     this.#read = new ReadPrefix(shape.readerDim);
     this.#rows = Array.from({ length: shape.layers }, () => [new Float32Array(0), new Float32Array(0)]);
   }
@@ -50,15 +61,18 @@ export class KvCache implements KeyValues {
   }
 
   sharedWith(input: ReaderInput): number {
-    return this.#read.sharedWith(input);
+    return Math.min(this.#own, this.#read.sharedWith(input));
   }
 
   rewindTo(input: ReaderInput): number {
-    return this.#read.rewindTo(input);
+    if (this.length > this.#own) this.#read.truncate(this.#own);
+    this.#own = this.#read.rewindTo(input);
+    return this.#own;
   }
 
   truncate(length: number): void {
     this.#read.truncate(length);
+    this.#own = Math.min(this.#own, length);
   }
 
   async run(
@@ -71,6 +85,13 @@ export class KvCache implements KeyValues {
     const results = await session.run({ ...feeds, ...this.past() });
     this.append(results, count, tokens);
     return results;
+  }
+
+  pass(rows: Float32Array, tokens: readonly number[]): Float32Array | undefined {
+    if (this.#kernels === undefined) return undefined;
+    const logits = this.#kernels.run(this.#copy, this.length, rows, tokens.length);
+    this.#read.extend(tokens.length, tokens);
+    return logits;
   }
 
   close(): void {
@@ -101,11 +122,15 @@ export class KvCache implements KeyValues {
   /** Takes the new rows of a run, `present.{l}.key|value` `[1, kvHeads, count, headDim]`; `tokens` are the ones among them. */
   append(present: Readonly<Record<string, Tensor>>, count: number, tokens: readonly number[]): void {
     this.reserve(count);
-    this.#rows.forEach(([keys, values], layer) => {
-      this.#write(keys, present[`present.${layer}.key`]?.data as Float32Array, count);
-      this.#write(values, present[`present.${layer}.value`]?.data as Float32Array, count);
+    this.#rows.forEach((parts, layer) => {
+      for (const part of [0, 1] as const) {
+        const rows = present[`present.${layer}.${part === 0 ? "key" : "value"}`]?.data as Float32Array;
+        this.#write(parts[part], rows, count);
+        this.#kernels?.keep(this.#copy, layer, part, rows, this.length, count);
+      }
     });
     this.#read.extend(count, tokens);
+    this.#own = this.length;
   }
 
   #moved(old: Float32Array, capacity: number): Float32Array {

@@ -10,6 +10,14 @@ const ROOM = 160 * 2 ** 20;
 
 const NOTHING: ReaderInput = { pseudoTokens: new Float32Array(0), tokens: new Int32Array(0) };
 
+type CachedShape = KvShape & { readonly maxTokens: number };
+
+/** How many there will be at most. */
+export function mostCaches({ maxTokens, layers, kvHeads, headDim }: CachedShape): number {
+  const bytes = maxTokens * layers * 2 * kvHeads * headDim * Float32Array.BYTES_PER_ELEMENT;
+  return Math.min(MOST, Math.max(1, Math.floor(ROOM / bytes)));
+}
+
 export class KvCaches {
   readonly #create: () => KeyValues;
   readonly #most: number;
@@ -17,9 +25,8 @@ export class KvCaches {
   readonly #caches: KeyValues[];
   readonly first: KeyValues;
 
-  constructor(shape: KvShape & { readonly maxTokens: number }, create: () => KeyValues) {
-    const bytes = shape.maxTokens * shape.layers * 2 * shape.kvHeads * shape.headDim * Float32Array.BYTES_PER_ELEMENT;
-    this.#most = Math.min(MOST, Math.max(1, Math.floor(ROOM / bytes)));
+  constructor(shape: CachedShape, create: () => KeyValues) {
+    this.#most = mostCaches(shape);
     this.#create = create;
     this.first = create();
     this.#caches = [this.first];

@@ -16,7 +16,7 @@ import { inputRows, tokenRows } from "./tokenRows.ts";
 
 /**
  * A drafted choice with a smaller lead is made again without the draft: on some processors kernels round otherwise with more
- * rows (3e-3 was measured), and a draft must not change what is written.
+ * rows (3e-3 was measured), and a draft must not change what is written. Kernels of our own need no such lead.
  */
 const SURE_LEAD = 0.02;
 
@@ -81,14 +81,15 @@ export async function openReader(
     return logits === undefined ? undefined : choose(logits, 0, vocabSize, copied);
   }
 
-  /** Choices behind `tokens`, read in one run together with `previous`, the token read last. */
+  /** Choices behind `tokens`; without kernels they are read in one run together with `previous`, the token read last. */
   const read: DecodeDeps["read"] = async (previous, tokens, copied) => {
+    const chosen = (logits: Float32Array) => tokens.map((_, row) => choose(logits, row, vocabSize, copied[row]));
+    if (decoder.hasKernels) return chosen(await decoder.readTokens(await tokenRows(embedding, tokens), tokens));
     // One row alone takes other kernels, which are no faster and round otherwise: what is written would hang on drafts and on
     // what was kept. Two rows and more give the same numbers, however they are cut.
     decoder.truncate(decoder.length - 1);
     const both = [previous, ...tokens];
-    const logits = await decoder.read(await tokenRows(embedding, both), both, tokens.length);
-    return tokens.map((_, row) => choose(logits, row, vocabSize, copied[row]));
+    return chosen(await decoder.read(await tokenRows(embedding, both), both, tokens.length));
   };
 
   const generate: Reader["generate"] = async (input, options, vocabulary, isCancelled) => {
@@ -209,7 +210,7 @@ async function decode(
     counts.drafted += draft.length;
     isSure = true;
     for (const [n, choice] of choices.entries()) {
-      if (draft.length > 0 && choice.margin < SURE_LEAD) {
+      if (draft.length > 0 && !decoder.hasKernels && choice.margin < SURE_LEAD) {
         isSure = false;
         // What the run read from here on is forgotten, and read again without a draft.
         decoder.truncate(before + n);

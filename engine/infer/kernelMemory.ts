@@ -1,0 +1,205 @@
+// The memory that the kernels' threads share: the plan, the weights in the kernels' order, and room for rows and caches.
+import { type FileHandle, open } from "node:fs/promises";
+import type { StoredConstant } from "../pack/onnxModel.ts";
+import * as plan from "./kernels/plan.ts";
+import type { KernelMatrix, KernelWeights } from "./kernelWeights.ts";
+import type { KvShape } from "./kvCache.ts";
+import { Memory, type SharedMemory } from "./webAssembly.ts";
+
+/** Rows of one pass. */
+export const MOST_ROWS = 8;
+/** Positions whose keys or values are handed over at a time. */
+export const HANDED = 256;
+
+const LINE = 64;
+const PAGE = 65536;
+/** What 32-bit addresses reach. */
+const MOST_PAGES = 65536;
+const FLOAT = Float32Array.BYTES_PER_ELEMENT;
+/** By kind. */
+const BLOCK_BYTES: readonly number[] = [plan.Q4_BYTES, plan.Q8_BYTES, plan.INT8_BYTES];
+/** Largest level of `int8` weights that the kernels can multiply without overflow. */
+const INT8_TOP = 63;
+
+export interface KernelMemory {
+  readonly memory: SharedMemory;
+  readonly words: Int32Array;
+  readonly floats: Float32Array;
+  /** Addresses of the caches. */
+  readonly caches: readonly number[];
+}
+
+export interface KernelSize extends KvShape {
+  readonly vocabSize: number;
+  readonly maxTokens: number;
+  readonly threads: number;
+  readonly caches: number;
+}
+
+/** Undefined where it would be more than 32-bit addresses reach, or a weight has a level that the kernels cannot take. */
+export async function kernelMemory(weights: KernelWeights, size: KernelSize): Promise<KernelMemory | undefined> {
+  const { kind, heads, layers, head, norm, cos, sin, epsilon } = weights;
+  const { kvHeads, headDim, readerDim, vocabSize, threads } = size;
+  const ffn = layers[0]?.gate.outputs ?? 0;
+  const width = heads * headDim;
+  const capacity = Math.ceil(Math.min(size.maxTokens, cos.dims[0] ?? 0) / plan.GROUP) * plan.GROUP;
+  let end: number = plan.FREE;
+  const place = (bytes: number) => {
+    const at = Math.ceil(end / LINE) * LINE;
+    end = at + bytes;
+    return at;
+  };
+  const rowsOf = (columns: number) => place(MOST_ROWS * columns * FLOAT);
+  const placeOf = new Map<KernelMatrix | StoredConstant, readonly number[]>();
+  const placeMatrix = (matrix: KernelMatrix) => {
+    const { inputs, outputs, scales, bias } = matrix;
+    const groups = (outputs / plan.GROUP) * (inputs / plan.BLOCK);
+    placeOf.set(matrix, [
+      place(groups * (BLOCK_BYTES[kind] ?? 0)),
+      kind === plan.INT8 ? place(scales.place?.bytes ?? 0) : 0,
+      bias === undefined ? 0 : place(bias.place?.bytes ?? 0),
+    ]);
+  };
+  const constants = [...layers.flatMap((one) => [one.attentionNorm, one.mlpNorm]), norm, cos, sin];
+  const matrices = [...layers.flatMap(({ qkv, output, gate, up, down }) => [qkv, output, gate, up, down]), head];
+  for (const matrix of matrices) placeMatrix(matrix);
+  for (const constant of constants) placeOf.set(constant, [place(constant.place?.bytes ?? 0)]);
+  const layerBytes = 2 * kvHeads * capacity * (headDim * Int16Array.BYTES_PER_ELEMENT + FLOAT);
+  const caches = Array.from({ length: size.caches }, () => place(layers.length * layerBytes + LINE));
+  const widest = Math.max(readerDim, ffn, width);
+  const group = heads / kvHeads;
+  const scratchBytes = Math.max(
+    // Floats, and their levels with scales.
+    MOST_ROWS * widest * (FLOAT + 2),
+    group * (capacity + plan.GROUP) * FLOAT,
+    HANDED * headDim * FLOAT,
+  );
+  const scratchLines = Math.ceil(scratchBytes / LINE) * LINE;
+  const values: Readonly<Record<number, number>> = {
+    [plan.LAYERS]: layers.length,
+    [plan.HEADS]: heads,
+    [plan.KV_HEADS]: kvHeads,
+    [plan.HEAD_DIM]: headDim,
+    [plan.DIM]: readerDim,
+    [plan.FFN]: ffn,
+    [plan.VOCAB]: vocabSize,
+    [plan.KIND]: kind,
+    [plan.KV_LAYER]: layerBytes,
+    [plan.CAPACITY]: capacity,
+    [plan.X]: rowsOf(readerDim),
+    [plan.QKV]: rowsOf(Math.max(readerDim, width + 2 * kvHeads * headDim)),
+    [plan.HEARD]: rowsOf(width),
+    [plan.WIDE]: rowsOf(ffn),
+    [plan.LOGITS]: rowsOf(vocabSize),
+    [plan.COS]: placeOf.get(cos)?.[0] ?? 0,
+    [plan.SIN]: placeOf.get(sin)?.[0] ?? 0,
+    [plan.COUNTERS]: place((layers.length * plan.LAYER_OPERATIONS + 1) * plan.COUNTER_BYTES),
+    [plan.SCRATCH]: place(scratchLines * threads),
+    [plan.SCRATCH_BYTES]: scratchLines,
+    [plan.TABLE]: place((layers.length * plan.LAYER_WORDS + 4) * 4),
+    [plan.HEADS_A_TASK]: headsATask(heads, group, threads),
+    [plan.THREADS]: threads,
+  };
+  const pages = Math.ceil(end / PAGE) + 1;
+  if (pages > MOST_PAGES) return undefined;
+  const memory = new Memory({ initial: pages, maximum: pages, shared: true });
+  const words = new Int32Array(memory.buffer);
+  const floats = new Float32Array(memory.buffer);
+  for (const [word, value] of Object.entries(values)) words[plan.PLAN / 4 + Number(word)] = value;
+  floats[plan.PLAN / 4 + plan.EPSILON] = epsilon;
+  floats[plan.PLAN / 4 + plan.QUERY_SCALE] = 1 / Math.sqrt(headDim);
+  const table = layers.flatMap(({ qkv, output, gate, up, down, attentionNorm, mlpNorm }) =>
+    [qkv, output, gate, up, down, attentionNorm, mlpNorm].flatMap((one) => placeOf.get(one) ?? []),
+  );
+  words.set([...table, ...[head, norm].flatMap((one) => placeOf.get(one) ?? [])], (values[plan.TABLE] ?? 0) / 4);
+  const files = new Files();
+  try {
+    const bytes = new Uint8Array(memory.buffer);
+    for (const constant of constants) bytes.set(await files.read(constant), placeOf.get(constant)?.[0]);
+    for (const matrix of matrices) {
+      const [levels = 0, scales = 0, bias = 0] = placeOf.get(matrix) ?? [];
+      if (matrix.bias !== undefined) bytes.set(await files.read(matrix.bias), bias);
+      const [ownLevels, ownScales] = [await files.read(matrix.levels), await files.read(matrix.scales)];
+      if (kind !== plan.INT8) writeBlocks(memory.buffer, levels, matrix, ownLevels, ownScales);
+      else if (writeInt8(bytes.subarray(levels), matrix, ownLevels)) bytes.set(ownScales, scales);
+      else return undefined;
+    }
+  } finally {
+    await files.close();
+  }
+  return { memory, words, floats, caches };
+}
+
+/** As many of one key-value head's as can be without a thread having nothing to do. */
+function headsATask(heads: number, group: number, threads: number): number {
+  for (let each = group; each > 1; each -= 1) if (group % each === 0 && heads / each >= threads) return each;
+  return 1;
+}
+
+/** Blocks of four outputs beside one another, their scales behind them. */
+function writeBlocks(
+  memory: ArrayBufferLike,
+  at: number,
+  { inputs, outputs }: KernelMatrix,
+  levels: Uint8Array,
+  scales: Uint8Array,
+): void {
+  const blocks = inputs / plan.BLOCK;
+  const wordsEach = levels.length / (outputs * blocks) / 4;
+  const step = plan.GROUP * (wordsEach + 1);
+  const target = new Uint32Array(memory, at, (outputs / plan.GROUP) * blocks * step);
+  const from = new Uint32Array(levels.buffer, levels.byteOffset, levels.length / 4);
+  const own = new Uint32Array(scales.buffer, scales.byteOffset, scales.length / 4);
+  for (let n = 0, source = 0; n < outputs; n += 1) {
+    const within = n % plan.GROUP;
+    const group = Math.floor(n / plan.GROUP) * blocks * step;
+    for (let block = 0; block < blocks; block += 1) {
+      const to = group + block * step;
+      for (let word = 0; word < wordsEach; word += 1, source += 1)
+        target[to + within * wordsEach + word] = from[source] as number;
+      target[to + plan.GROUP * wordsEach + within] = own[n * blocks + block] as number;
+    }
+  }
+}
+
+/** From `[inputs, outputs]`; false where a level is too large. */
+function writeInt8(target: Uint8Array, { inputs, outputs }: KernelMatrix, bytes: Uint8Array): boolean {
+  const levels = new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (levels.some((level) => level > INT8_TOP || level < -INT8_TOP)) return false;
+  const blocks = inputs / plan.BLOCK;
+  // A line of outputs at a time, so that what is read is near.
+  for (let from = 0; from < outputs; from += LINE) {
+    const until = Math.min(outputs, from + LINE);
+    for (let input = 0; input < inputs; input += 1) {
+      const block = Math.floor(input / plan.BLOCK);
+      for (let output = from; output < until; output += 1) {
+        const place = (Math.floor(output / plan.GROUP) * blocks + block) * plan.GROUP + (output % plan.GROUP);
+        target[place * plan.BLOCK + (input % plan.BLOCK)] =
+          (levels[input * outputs + output] as number) + plan.INT8_ZERO;
+      }
+    }
+  }
+  return true;
+}
+
+/** Reads constants; each file is opened once. */
+class Files {
+  readonly #open = new Map<string, FileHandle>();
+
+  async read({ place }: StoredConstant): Promise<Uint8Array> {
+    if (place === undefined) throw new Error("a constant without a place was taken for a weight");
+    const handle = this.#open.get(place.file) ?? (await open(place.file, "r"));
+    this.#open.set(place.file, handle);
+    const bytes = new Uint8Array(place.bytes);
+    for (let done = 0; done < bytes.length; ) {
+      const { bytesRead } = await handle.read(bytes, done, bytes.length - done, place.offset + done);
+      if (bytesRead === 0) throw new Error(`${place.file} was cut short`);
+      done += bytesRead;
+    }
+    return bytes;
+  }
+
+  async close(): Promise<void> {
+    for (const handle of this.#open.values()) await handle.close();
+  }
+}
