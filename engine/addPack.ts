@@ -10,7 +10,7 @@ import { CHUNKER_VERSION } from "./indexing/chunk.ts";
 import { catalogue, type PackFormat } from "./pack/catalogue.ts";
 import { isRepositoryId } from "./pack/hub.ts";
 import { listPacks, openPack, type Pack, verifyPack } from "./pack/pack.ts";
-import { partialOf, sweepPartials } from "./pack/partialFolders.ts";
+import { downloadFolder, partialOf, sweepPartials } from "./pack/partialFolders.ts";
 import { idOf, preparePack } from "./prepare.ts";
 
 export interface AddOptions extends PackFormat {
@@ -57,7 +57,7 @@ async function addRepository(options: AddOptions): Promise<Pack> {
     }
     await rm(out, { recursive: true, force: true });
   }
-  const folder = join(dirname(resolve(packsDir)), "downloads", id);
+  const folder = downloadFolder(packsDir, id);
   const fetched = await fetchCheckpoint({ ...rest, repository: source, folder, onProgress });
   try {
     const title = known?.title ?? source;

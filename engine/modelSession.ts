@@ -1,5 +1,5 @@
 // The models of one LSP session: which there are, which can be got, and getting one.
-import { statfs } from "node:fs/promises";
+import { readdir, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { addInProcess } from "./addInProcess.ts";
 import { EngineError, errnoOf, messageOf } from "./errors.ts";
@@ -8,6 +8,7 @@ import { machineMemory } from "./infer/freeMemory.ts";
 import { ADDED_FORMAT, catalogue } from "./pack/catalogue.ts";
 import { HUB_URL } from "./pack/hubAddress.ts";
 import { listPacks, openPack, preparedPacksDir } from "./pack/pack.ts";
+import { downloadFolder } from "./pack/partialFolders.ts";
 import type { Progress } from "./progress.ts";
 import type { AddModel, AddModelOutcome, InstalledPack, ModelChoices } from "./protocol.ts";
 import type { Session } from "./session.ts";
@@ -27,9 +28,12 @@ export class ModelSession {
       installedIn(packsDir, true),
       ...preparedDirs.map((dir) => installedIn(dir, false)),
     ]);
-    const offered = catalogue(ADDED_FORMAT).map(({ id, repository, ...model }) => {
-      return { ...model, source: repository, name: id, page: `${url}/${repository}` };
-    });
+    const offered = await Promise.all(
+      catalogue(ADDED_FORMAT).map(async ({ id, repository, ...model }) => {
+        const here = await bytesIn(downloadFolder(this.#packsDir(), id));
+        return { ...model, source: repository, name: id, page: `${url}/${repository}`, here };
+      }),
+    );
     return {
       installed: installed.flat(),
       offered,
@@ -115,6 +119,23 @@ async function installedIn(dir: string, isBundled: boolean): Promise<InstalledPa
       }
     }),
   );
+}
+
+/** Of all files under a folder; 0 where there is none. */
+async function bytesIn(dir: string): Promise<number> {
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
+    if (errnoOf(error) === "ENOENT") return [];
+    throw error;
+  });
+  const files = entries.filter((entry) => entry.isFile());
+  // What another process removes meanwhile is not here.
+  const sizes = files.map(({ parentPath, name }) =>
+    stat(join(parentPath, name)).then(
+      ({ size }) => size,
+      () => 0,
+    ),
+  );
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
 }
 
 /** Of the disk that holds `dir`, or will. */

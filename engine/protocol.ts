@@ -300,6 +300,8 @@ export interface OfferedModel {
   readonly licence: { readonly name: string /** What a person should know first. */; readonly note?: string };
   /** Where the hub says more of it. */
   readonly page: string;
+  /** Bytes that an unfinished download left; the next one goes on from there. */
+  readonly here: number;
   readonly bytes: { readonly download: number; readonly pack: number; readonly memory: number };
 }
 

@@ -31,7 +31,8 @@ export function offeredRow(
   const { download, pack, memory } = model.bytes;
   // A row has room for some sixty characters; the question that follows says the rest.
   const sizes = `${sizeText(download)} download, ${sizeText(download + pack)} disk, ${sizeText(memory)} memory`;
-  const detail = `About ${sizes} · ${model.licence.name}`;
+  const here = model.here > 1e6 ? ` · ${sizeText(model.here)} are here` : "";
+  const detail = `About ${sizes} · ${model.licence.name}${here}`;
   return { label: `$(cloud-download) ${model.title}`, description: fitText(model, machine, provider), detail };
 }
 

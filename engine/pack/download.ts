@@ -116,7 +116,9 @@ class PartialCopy {
   static async open(file: RemoteFile, path: string): Promise<PartialCopy> {
     const known = (await bytesAt(path)) ?? 0;
     if (known > file.bytes) await forget(path);
-    const copy = new PartialCopy(file, path, await open(path, "a+"));
+    // Not to append, for Windows lets nobody shorten a file that is opened so.
+    const flags = known > 0 && known <= file.bytes ? "r+" : "w+";
+    const copy = new PartialCopy(file, path, await open(path, flags));
     for await (const block of createReadStream(path)) {
       copy.#hash.update(block);
       copy.bytes += block.length;
@@ -153,7 +155,7 @@ class PartialCopy {
       throw damaged(this.#file, `is longer than the ${this.#file.bytes} bytes that the hub lists`);
     // A full disk may take a part without an error.
     for (let done = 0; done < block.length; ) {
-      const { bytesWritten } = await this.#handle.write(block, done, block.length - done);
+      const { bytesWritten } = await this.#handle.write(block, done, block.length - done, this.bytes + done);
       done += bytesWritten;
     }
     this.#hash.update(block);

@@ -2,7 +2,7 @@
 // and nobody takes half a folder for a whole one.
 import { mkdir, open, readdir, readFile, rm, stat } from "node:fs/promises";
 import { uptime } from "node:os";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { EngineError, errnoOf } from "../errors.ts";
 
 const PARTIAL = /\.partial-(\d+)$/;
@@ -14,6 +14,11 @@ export function partialOf(folder: string): string {
 
 export function isPartial(name: string): boolean {
   return PARTIAL.test(name);
+}
+
+/** Where what a pack is made of lies until it is made: beside the packs, on the same disk. */
+export function downloadFolder(packsDir: string, id: string): string {
+  return join(dirname(resolve(packsDir)), "downloads", id);
 }
 
 /** Removes what processes left in `parent` that ended before they were done; also what the live process `pid` left, if given. */

@@ -2,6 +2,9 @@
 // leaves a pack that loads wrongly.
 import { execFile } from "node:child_process";
 import { cp, mkdir, readFile } from "node:fs/promises";
+import { createServer, type Server } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -11,6 +14,7 @@ import type { HubFault } from "../hubServer.ts";
 import { FIRST_SHARD, failure, HubFixture, ID, PATIENCE, SHARD, TINY } from "./hubFixture.ts";
 
 const CLI = fileURLToPath(new URL("../../engine/cli.ts", import.meta.url));
+const TLS = fileURLToPath(new URL("../fixtures/tls", import.meta.url));
 const IMPATIENT = { ...PATIENCE, stallMs: 300 };
 
 let own: HubFixture;
@@ -139,6 +143,47 @@ describe("names, leaves no pack, and goes on later", () => {
     await own.expectNothing();
   });
 
+  it("a certificate that nobody vouches for", async () => {
+    const [key, cert] = await Promise.all(["key.pem", "certificate.pem"].map((name) => readFile(join(TLS, name))));
+    const server = createTlsServer({ key, cert }, (_, response) => response.end("{}"));
+    const error = await failure(own.add({ hub: { endpoint: `https://127.0.0.1:${await listen(server)}` } }));
+    server.close();
+    expect(error).toMatchObject({ code: "HUB_UNTRUSTED", message: expect.stringMatching(/SELF_SIGNED|UNABLE_TO/) });
+    expect(error.action).toContain("NODE_EXTRA_CA_CERTS");
+  });
+
+  it("a proxy that wants a password", async () => {
+    const proxy = createServer();
+    proxy.on("connect", (_, socket) => socket.end("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"));
+    const address = `http://127.0.0.1:${await listen(proxy)}`;
+    const error = await failure(own.add({ hub: { proxy: { address, except: "" } } }));
+    proxy.close();
+    expect(error).toMatchObject({
+      code: "HUB_UNREACHABLE",
+      message: expect.stringMatching(/wants a name and a password/),
+    });
+    await own.expectNothing();
+  });
+
+  it("a list that leads to another host, which is not told the token", async () => {
+    await own.serve({ token: "hf_secret" });
+    const told: string[] = [];
+    const other = createServer(({ headers }, response) => {
+      told.push(JSON.stringify(headers));
+      response.end("[]");
+    });
+    const next = `<http://127.0.0.1:${await listen(other)}/next>; rel="next"`;
+    const headers = { authorization: "Bearer hf_secret" };
+    const info = await fetch(`${own.hub.url}/api/models/${ID}/revision/HEAD`, { headers });
+    const { sha } = (await info.json()) as { sha: string };
+    own.fail(`/tree/${sha}`, { kind: "status", status: 200, headers: { link: next }, body: "[]" });
+    const error = await failure(own.add({ hub: { token: "hf_secret" } }));
+    other.close();
+    expect(error.code).toBe("CHECKPOINT_UNSUPPORTED");
+    expect(told).toHaveLength(1);
+    expect(told.join()).not.toContain("hf_secret");
+  });
+
   it("an address that is none", async () => {
     expect((await failure(own.add({ hub: { endpoint: "hub" } }))).code).toBe("HUB_FAILED");
   });
@@ -200,3 +245,11 @@ it("every error of the hub says what to do", () => {
   expect(codes.length).toBeGreaterThanOrEqual(7);
   for (const [, { action }] of codes) expect(action.length).toBeGreaterThan(30);
 });
+
+/** The port. */
+async function listen(server: Pick<Server, "listen" | "address">): Promise<number> {
+  await new Promise<void>((resolve) => {
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  return (server.address() as AddressInfo).port;
+}

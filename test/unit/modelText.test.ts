@@ -11,6 +11,7 @@ const OFFERED: OfferedModel[] = catalogue(ADDED_FORMAT).map(({ id, repository, .
   name: id,
   source: repository,
   page: `http://hub.example/${repository}`,
+  here: 0,
 }));
 const CHOICES: ModelChoices = {
   installed: [],
@@ -42,6 +43,12 @@ describe("an offered model", () => {
       description: "fits this machine",
       detail: "About 1.0 GB download, 1.4 GB disk, 930 MB memory · Apache 2.0",
     });
+  });
+
+  it("says what an unfinished download left", () => {
+    expect(offeredRow({ ...offered("3B"), here: 2.5e9 }, MACHINE, "webgpu").detail).toBe(
+      "About 6.2 GB download, 8.4 GB disk, 3.3 GB memory · Qwen Research Licence · 2.5 GB are here",
+    );
   });
 
   it.each([
