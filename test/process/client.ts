@@ -54,6 +54,7 @@ export interface TestClientOptions {
   readonly storageDir: string;
   readonly storesDir?: string;
   readonly packsDir?: string;
+  readonly modelsDir?: string;
   readonly settings?: Record<string, unknown>;
   readonly command?: readonly string[];
 }
@@ -97,6 +98,7 @@ export async function startClient(options: TestClientOptions): Promise<TestClien
       storageDir: options.storageDir,
       ...(options.storesDir === undefined ? {} : { storesDir: options.storesDir }),
       ...(options.packsDir === undefined ? {} : { packsDir: options.packsDir }),
+      ...(options.modelsDir === undefined ? {} : { modelsDir: options.modelsDir }),
     },
     capabilities: {
       workspace: { configuration: true, workspaceFolders: true, didChangeConfiguration: { dynamicRegistration: true } },
