@@ -158,8 +158,8 @@ async function tryFolder(dir: string): Promise<void> {
   }
 }
 
-function cardText({ name, free, total }: FreeMemory): string {
-  return `${name}: ${sizeText(free)} of ${sizeText(total)} free`;
+function cardText({ name, free, total, driver }: FreeMemory): string {
+  return `${name}: ${sizeText(free)} of ${sizeText(total)} free${driver === undefined ? "" : `, driver ${driver}`}`;
 }
 
 /** What to do where there is a card and nothing of ours can use it. */

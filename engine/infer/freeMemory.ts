@@ -9,6 +9,8 @@ export interface FreeMemory {
   readonly name: string;
   readonly free: number;
   readonly total: number;
+  /** Version of a card's driver, where it tells. */
+  readonly driver?: string;
 }
 
 /** How memory is looked at; tests look elsewhere. */
@@ -39,7 +41,7 @@ const PATIENCE_MS = 5_000;
 const MIB = 2 ** 20;
 
 function nvidiaCards(): Promise<FreeMemory[]> {
-  const args = ["--query-gpu=memory.free,memory.total,name", "--format=csv,noheader,nounits"];
+  const args = ["--query-gpu=memory.free,memory.total,driver_version,name", "--format=csv,noheader,nounits"];
   return new Promise((resolve) => {
     execFile("nvidia-smi", args, { timeout: PATIENCE_MS, windowsHide: true }, (error, stdout) => {
       resolve(error === null ? stdout.split("\n").flatMap(nvidiaCard) : []);
@@ -48,9 +50,9 @@ function nvidiaCards(): Promise<FreeMemory[]> {
 }
 
 function nvidiaCard(line: string): FreeMemory[] {
-  const [, free, total, name] = /^\s*(\d+), (\d+), (.+?)\s*$/.exec(line) ?? [];
+  const [, free, total, driver = "", name] = /^\s*(\d+), (\d+), ([^,]+), (.+?)\s*$/.exec(line) ?? [];
   // A card that shares the machine's memory has “[N/A]” in place of numbers.
-  return name === undefined ? [] : [{ name, free: Number(free) * MIB, total: Number(total) * MIB }];
+  return name === undefined ? [] : [{ name, free: Number(free) * MIB, total: Number(total) * MIB, driver }];
 }
 
 async function amdCards(sysfs: string): Promise<FreeMemory[]> {

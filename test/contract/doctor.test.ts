@@ -183,10 +183,10 @@ describe("the doctor", () => {
   });
 
   it("says what a card needs that nothing uses", async () => {
-    const cards = [{ name: "NVIDIA RTX 4060", free: 7e9, total: 8e9 }];
+    const cards = [{ name: "NVIDIA RTX 4060", free: 7e9, total: 8e9, driver: "580.65.06" }];
     const { ok, check } = await lookOver({ cards });
     expect(ok).toBe(true);
-    expect(check("graphics cards")?.detail).toBe("NVIDIA RTX 4060: 7.0 GB of 8.0 GB free");
+    expect(check("graphics cards")?.detail).toBe("NVIDIA RTX 4060: 7.0 GB of 8.0 GB free, driver 580.65.06");
     expect(check("execution providers")?.fix).toMatch(/^NVIDIA RTX 4060 is not used: install its current driver/);
   });
 });

@@ -165,7 +165,7 @@ describe("a prepared pack", () => {
   });
 });
 
-/** What test/fixtures/qwen2/tokenize.py wrote. */
+/** What test/fixtures/qwen2/tokens.py wrote. */
 interface Tokens {
   readonly code: { readonly files: readonly string[]; readonly characters: number; readonly sha256: string };
   readonly ids: { readonly count: number; readonly sha256: string };
@@ -192,7 +192,7 @@ describe("the tokenizer of Qwen's kind", () => {
     const read = (file: string) => readFile(new URL(`../../node_modules/${file}`, import.meta.url), "utf8");
     const parts = await Promise.all(files.map(read));
     const text = parts.map((part) => part.slice(0, characters)).join("") + expected.text;
-    expect(sha256(text), "the dependencies moved: run test/fixtures/qwen2/tokenize.py again").toBe(known);
+    expect(sha256(text), "the dependencies moved: run test/fixtures/qwen2/tokens.py again").toBe(known);
     expect(Buffer.byteLength(text)).toBeGreaterThan(1_000_000);
     const ids = (await loadTokenizer(join(TINY, "tokenizer.json"))).encode(text, true);
     expect({ count: ids.length, sha256: sha256(ids.join()) }).toEqual(tokens.ids);

@@ -35,8 +35,9 @@ describe.skipIf(process.platform === "win32")("a card's", () => {
   }
 
   it("is what NVIDIA's tool says, in bytes", async () => {
-    await tool("printf '1024, 8192, NVIDIA RTX 4060\\n[N/A], [N/A], NVIDIA GB10\\n'");
-    expect(await cardMemory(dir)).toEqual([{ name: "NVIDIA RTX 4060", free: 1024 * 2 ** 20, total: 8192 * 2 ** 20 }]);
+    await tool("printf '1024, 8192, 580.65.06, NVIDIA RTX 4060\\n[N/A], [N/A], 580.65.06, NVIDIA GB10\\n'");
+    const card = { name: "NVIDIA RTX 4060", free: 1024 * 2 ** 20, total: 8192 * 2 ** 20, driver: "580.65.06" };
+    expect(await cardMemory(dir)).toEqual([card]);
   });
 
   it("is not known where the tool is missing, fails or says something else", async () => {
