@@ -37,6 +37,12 @@ export async function takeAddOn(
   return { pack, compressedFault, problems: [{ code: "ADDON_IGNORED", detail: fault.message }] };
 }
 
+/** The pack alone, where memory has no room for the add-on's encoder beside it. */
+export function withoutRoom(pack: Pack, shortage: string): PackInUse {
+  const compressedFault = `${shortage}. Close what else is running and restart the engine, or remove the add-on. Until then mode full is used.`;
+  return { pack, compressedFault, problems: [{ code: "ADDON_IGNORED", detail: shortage }] };
+}
+
 async function tryAddOn(pack: Pack, dir: string): Promise<Pack | EngineError> {
   try {
     const addOn: AddOn = await openAddOn(dir);

@@ -20,6 +20,8 @@ export interface ChoosePackOptions {
 export interface ChosenPack {
   readonly pack: Pack;
   readonly choice: ProviderChoice;
+  /** On a server, or on a card of its own memory. */
+  readonly isReaderOutside: boolean;
   readonly problems: readonly Problem[];
 }
 
@@ -31,24 +33,27 @@ export async function choosePack(options: ChoosePackOptions): Promise<ChosenPack
   const pack = await open(settings.pack);
   const choice = await providersFor(pack);
   const short = shortageOf(pack, memory.machine(), isOutside(choice, options));
-  if (short === undefined || settings.pack === "auto") return { pack, choice, problems: [] };
+  const asked = { pack, choice, isReaderOutside: isOutside(choice, options), problems: [] };
+  if (short === undefined || settings.pack === "auto") return asked;
   const bundled = await open("auto");
-  if (bundled.dir === pack.dir || neededBy(bundled, false) >= neededBy(pack, false))
-    return { pack, choice, problems: [] };
+  if (bundled.dir === pack.dir || neededBy(bundled, false) >= neededBy(pack, false)) return asked;
   await choice.opened();
   const detail = `${short}; ${bundled.manifest.title} answers in its place until the engine is started again`;
-  return { pack: bundled, choice: await providersFor(bundled), problems: [{ code: "PACK_FELL_BACK", detail }] };
+  const instead = await providersFor(bundled);
+  const problems = [{ code: "PACK_FELL_BACK", detail }] as const;
+  return { pack: bundled, choice: instead, isReaderOutside: isOutside(instead, options), problems };
 }
 
 /** Why the pack does not fit into the machine's memory, for a person; undefined where it does. */
 export function shortageOf(
-  { manifest }: Pick<Pack, "manifest">,
+  pack: Pick<Pack, "manifest" | "addOn">,
   machine: FreeMemory,
   isReaderOutside: boolean,
 ): string | undefined {
-  const needed = neededBy({ manifest }, isReaderOutside);
+  const needed = neededBy(pack, isReaderOutside);
   if (needed <= machine.free) return undefined;
-  return `${manifest.title} takes about ${sizeText(needed)} of memory, and ${machine.name} has ${sizeText(machine.free)} of ${sizeText(machine.total)} free`;
+  const withAddOn = pack.addOn === undefined ? "" : " with its add-on";
+  return `${pack.manifest.title}${withAddOn} takes about ${sizeText(needed)} of memory, and ${machine.name} has ${sizeText(machine.free)} of ${sizeText(machine.total)} free`;
 }
 
 /** On a server, or on a card of its own memory. */
@@ -57,7 +62,7 @@ function isOutside({ providers }: ProviderChoice, { isReaderRemote }: ChoosePack
 }
 
 /** Bytes of the machine's own memory; `isReaderOutside`: the reader runs elsewhere. */
-export function neededBy({ manifest }: Pick<Pack, "manifest">, isReaderOutside: boolean): number {
-  const { reader, beside } = packMemory(manifest);
+export function neededBy({ manifest, addOn }: Pick<Pack, "manifest" | "addOn">, isReaderOutside: boolean): number {
+  const { reader, beside } = packMemory(manifest, addOn?.files);
   return beside + (isReaderOutside ? 0 : reader);
 }

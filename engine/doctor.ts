@@ -2,6 +2,7 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { takeAddOn } from "./addOns.ts";
 import { neededBy, shortageOf } from "./choosePack.ts";
 import type { Settings } from "./config.ts";
 import { checkIndex, checkLatency, checkMiddle } from "./doctorChecks.ts";
@@ -78,7 +79,7 @@ export async function doctor(options: DoctorOptions): Promise<DoctorReport> {
     const machine = memory.machine();
     // What the engine holds already is no longer free.
     const free = Math.min(machine.total, machine.free + process.memoryUsage.rss());
-    const wanted = await openPack(await packDir());
+    const { pack: wanted } = await takeAddOn(await openPack(await packDir()), installation.preparedDirs);
     const short = shortageOf(wanted, { ...machine, free }, isOutside);
     if (short !== undefined) throw new EngineError("MEMORY_SHORT", short);
     const needed = sizeText(neededBy(wanted, isOutside));

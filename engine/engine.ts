@@ -1,8 +1,8 @@
 // Composition root: the one place that knows every concrete part. A pack's models are opened once; each workspace folder
 // has a store, an indexer and retrievers of its own.
 import { basename, join } from "node:path";
-import { takeAddOn, usableModeOf } from "./addOns.ts";
-import { choosePack } from "./choosePack.ts";
+import { takeAddOn, usableModeOf, withoutRoom } from "./addOns.ts";
+import { choosePack, shortageOf } from "./choosePack.ts";
 import { type CompleteDeps, type CompleteOptions, type Completion, complete } from "./completion/complete.ts";
 import { createDocumentSyntax, type DocumentSyntax } from "./completion/documentSyntax.ts";
 import { type Gate, openGate } from "./completion/openGate.ts";
@@ -24,7 +24,7 @@ import {
   type UpdateReport,
 } from "./indexing/indexer.ts";
 import { chooseProviders, type ProviderSurvey, surveyProviders } from "./infer/chooseProviders.ts";
-import type { MemorySource } from "./infer/freeMemory.ts";
+import { type MemorySource, SYSTEM_MEMORY } from "./infer/freeMemory.ts";
 import { type InferenceModels, startInferThread } from "./infer/inferThread.ts";
 import type { Models } from "./infer/models.ts";
 import { rememberTokens } from "./infer/rememberedTokens.ts";
@@ -129,7 +129,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     ...(options.memory === undefined ? {} : { memory: options.memory }),
   });
   const { choice, problems: ofChoice } = chosen;
-  const { pack, compressedFault, problems: ofAddOn } = await takeAddOn(chosen.pack, options.preparedDirs);
+  const taken = await takeAddOn(chosen.pack, options.preparedDirs);
+  const machine = (options.memory ?? SYSTEM_MEMORY).machine();
+  const shortage = taken.pack.addOn && shortageOf(taken.pack, machine, chosen.isReaderOutside);
+  const inUse = shortage === undefined ? taken : withoutRoom(chosen.pack, shortage);
+  const { pack, compressedFault, problems: ofAddOn } = inUse;
   const { manifest } = pack;
   if (manifest.chunking.version !== CHUNKER_VERSION) {
     throw new EngineError(

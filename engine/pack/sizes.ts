@@ -46,18 +46,20 @@ export interface PackMemory {
   readonly beside: number;
 }
 
-export function packMemory({ files, reader, embed, encoder, fuser, projector }: PackManifest): PackMemory {
+/** `indexFiles`: where encoder, fuser and projector are listed, if not among the pack's own. */
+export function packMemory(manifest: PackManifest, indexFiles = manifest.files): PackMemory {
+  const { files, reader, embed, encoder, fuser, projector } = manifest;
   const { layers, kvHeads, headDim, maxTokens } = reader;
   // A graph's large constants lie in files beside it.
-  const sizeOf = (file = "") =>
-    Object.entries(files).reduce(
+  const sizeIn = (listed: PackManifest["files"], file = "") =>
+    Object.entries(listed).reduce(
       (sum, [name, { bytes }]) => sum + (file !== "" && name.startsWith(file) ? bytes : 0),
       0,
     );
   const keysAndValues = 2 * layers * kvHeads * headDim * maxTokens * Float32Array.BYTES_PER_ELEMENT;
-  const others = [embed.file, encoder.file, fuser.file, projector?.file].map(sizeOf);
+  const others = [encoder.file, fuser.file, projector?.file].map((file) => sizeIn(indexFiles, file));
   return {
-    reader: RESIDENT * sizeOf(reader.file) + 2 * keysAndValues,
-    beside: others.reduce((sum, bytes) => sum + bytes, 0) + BESIDE_BYTES,
+    reader: RESIDENT * sizeIn(files, reader.file) + 2 * keysAndValues,
+    beside: others.reduce((sum, bytes) => sum + bytes, sizeIn(files, embed.file)) + BESIDE_BYTES,
   };
 }

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type PackInUse, takeAddOn } from "../../engine/addOns.ts";
+import { neededBy } from "../../engine/choosePack.ts";
 import { parseSettings } from "../../engine/config.ts";
 import { type Engine, fingerprintOf, startEngine } from "../../engine/engine.ts";
 import { checkAddOnParity } from "../../engine/infer/addOnParity.ts";
@@ -260,6 +261,24 @@ describe("without one that fits, full mode is used and the words say why:", () =
     // It is in nobody's way.
     await installAddOn({ source: ADDON, parent: packs, format: "q8" });
     expect((await inUse()).problems).toEqual([]);
+  });
+
+  it("one whose encoder memory has no room for", async () => {
+    const large = await changedAddOn("large", () => ({}));
+    // Constants beside the encoder's graph, as a large encoder has them; they are no part of this one.
+    await writeFile(join(large, "encoder.onnx.data"), new Uint8Array(64e6));
+    const manifest = JSON.parse(await readFile(join(large, "addon.json"), "utf8"));
+    await writeFile(join(large, "addon.json"), JSON.stringify({ ...manifest, files: await describeFiles(large) }));
+    await cp(large, join(packs, "large"), { recursive: true });
+    const { pack: whole } = await inUse();
+    const free = (neededBy(prepared, false) + neededBy(whole, false)) / 2;
+    const memory = { machine: () => ({ name: "this machine", free, total: 16e9 }), cards: async () => [] };
+    const settings = { ...parseSettings({}).settings, pack: join(packs, "reader"), "execution.providers": ["cpu"] };
+    const engine = await startEngine({ packsDir, preparedDirs: [], settings, workers, memory });
+    expect(engine.pack.addOn).toBeUndefined();
+    expect(engine.compressedFault).toMatch(/with its add-on takes about \d+ MB of memory, and .*full is used/);
+    expect(engine.problems).toMatchObject([{ code: "ADDON_IGNORED" }]);
+    await engine.close();
   });
 
   it("one that only names its encoder", async () => {
