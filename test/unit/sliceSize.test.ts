@@ -18,6 +18,16 @@ test("slices are never so short that they waste the kernels", () => {
   expect(size.positions).toBe(64);
 });
 
+test("a larger reader reads twice the least while that ends a cancelled request soon", () => {
+  const size = new SliceSize();
+  size.took(64, 22);
+  expect(size.positions).toBe(128);
+  size.took(128, 44);
+  expect(size.positions).toBe(128);
+  size.took(128, 60);
+  expect(size.positions).toBe(64);
+});
+
 test("the last few positions of a prompt say nothing", () => {
   const size = new SliceSize();
   size.took(3, 100);
