@@ -8,7 +8,7 @@ import type { Pack } from "../pack/pack.ts";
 import { packMemory } from "../pack/sizes.ts";
 import { driverFingerprint } from "./drivers.ts";
 import { type MemorySource, SYSTEM_MEMORY, sizeText } from "./freeMemory.ts";
-import type { Probe } from "./probe.ts";
+import type { GraphKind, Probe } from "./probe.ts";
 import { ACCELERATORS } from "./provider.ts";
 import type { Trial } from "./trial.ts";
 
@@ -68,7 +68,7 @@ export async function chooseProviders(names: readonly string[], options: PackOpt
     // Behind the CPU, which runs everything, nobody would be asked.
     if (name === "cpu") break;
     const { runs, detail } = await probeApart(name, options);
-    const fault = runs.length === 0 ? detail : await cardShortageOf(options);
+    const fault = runs.length === 0 ? detail : (kindFaultOf(options.pack, runs) ?? (await cardShortageOf(options)));
     if (fault === undefined) providers.push(name);
     else problems.push({ code: "PROVIDER_FELL_BACK", detail: `${name}: ${fault}` });
   }
@@ -100,6 +100,14 @@ export async function surveyProviders(options: PackOptions): Promise<ProviderSur
   const memory = await openMemory(options.cacheDir);
   await remember(options.cacheDir, { trials: { ...memory.trials, [key]: trials } });
   return { probes, trials };
+}
+
+/** Why a provider that runs something does not run this pack's kind of weights; undefined where it does, or none is told. */
+function kindFaultOf({ manifest }: Pack, runs: readonly GraphKind[]): string | undefined {
+  const [, bits] = /^q([48])$/.exec(manifest.quantisation) ?? [];
+  const isRun = (kind: GraphKind) => kind.precision === "float32" && kind.bits === Number(bits);
+  if (bits === undefined || runs.some(isRun)) return undefined;
+  return `it does not run ${bits}-bit weights in float32, which this pack's are`;
 }
 
 /** Why no card has room for the reader; undefined where one has, and where none tells. */

@@ -20,8 +20,8 @@ export interface ExportFolder {
 const VARIANTS: Readonly<Record<MatrixFormat, readonly string[]>> = {
   fp32: ["model.onnx"],
   q4: ["model_q4.onnx"],
-  q8: ["model_quantized.onnx", "model_int8.onnx"],
-  int8: ["model_int8.onnx", "model_quantized.onnx"],
+  q8: ["model_quantized.onnx", "model_int8.onnx", "model_uint8.onnx"],
+  int8: ["model_int8.onnx", "model_quantized.onnx", "model_uint8.onnx"],
 };
 const GENAI = "genai_config.json";
 

@@ -20,6 +20,8 @@ export interface ReaderSource {
   readonly files: readonly string[];
   /** What the weights are in the pack. */
   readonly quantisation: string;
+  /** What a person should know of it, for the model card. */
+  readonly note?: string;
   /** That the graphs will take. */
   readonly bytes: number;
   /** sha256 of the weights as they were given. */
@@ -28,6 +30,10 @@ export interface ReaderSource {
   writeReader(file: string): Promise<void>;
   close(): Promise<void>;
 }
+
+/** DynamicQuantizeLinear has one scale for all rows of a run. */
+const ROUNDED_BY_RUN =
+  "Its activations are rounded over all tokens of a run, so what it writes can hang on how a prompt was cut into runs; graphs in q4 do not.";
 
 /**
  * `source` is a folder, or the .onnx file of an export. Throws `CHECKPOINT_INVALID` where something is missing or damaged, and
@@ -64,11 +70,13 @@ async function openSplit({ dir, file }: { dir: string; file: string }, maxTokens
   const shape = await readExportShape(dir, maxTokens);
   const model = await readOnnxModel(file);
   const parts = exportParts(model, shape);
+  const quantisation = quantisationOf(model);
   return {
     dir,
     shape,
     files: [basename(file)],
-    quantisation: quantisationOf(model),
+    quantisation,
+    ...(quantisation === "int8" ? { note: ROUNDED_BY_RUN } : {}),
     bytes: constantBytes(model),
     digest: () => constantsDigest(model),
     writeEmbed: (at) => writeExportEmbed(at, parts, shape),

@@ -18,12 +18,14 @@ const { packsDir, workers } = installationOf(new URL("../../engine/cli.ts", impo
 
 let dir: string;
 let large: Pack;
+let fourBits: Pack;
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), "precis-choose-"));
   const companion = await openPack(await findPack("auto", packsDir));
   // Its keys and values make it larger than the bundled one.
-  const how = { format: "q4", maxTokens: 32_768, companion } as const;
-  large = await preparePack({ source: TINY, out: join(dir, "large"), id: "large", ...how });
+  const how = { source: TINY, maxTokens: 32_768, companion };
+  large = await preparePack({ ...how, out: join(dir, "large"), id: "large", format: "q8" });
+  fourBits = await preparePack({ ...how, out: join(dir, "four-bits"), id: "four-bits", format: "q4" });
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
@@ -78,6 +80,15 @@ describe("the pack", () => {
       },
     ]);
   });
+});
+
+it("a provider that runs other weights than the pack's is not taken, and the reason says so", async () => {
+  // The fixture runs 8 bits alone.
+  const { choice } = await choose(8e9, ["webgpu"], undefined, fourBits.dir);
+  expect(choice.providers).toEqual(["cpu"]);
+  expect(choice.problems).toEqual([
+    { code: "PROVIDER_FELL_BACK", detail: "webgpu: it does not run 4-bit weights in float32, which this pack's are" },
+  ]);
 });
 
 it("an engine that had no room says so and completes with the bundled pack", async () => {

@@ -163,7 +163,9 @@ describe("a pack of a stock export", () => {
     expect(pack.manifest).toMatchObject({ quantisation: "int8", title: "optimum" });
     await verifyPack(pack.dir);
     expect((await checkParity(pack, ["cpu"])).samples).toBeGreaterThanOrEqual(4);
-    expect(await readFile(join(pack.dir, "MODEL_CARD.md"), "utf8")).toContain("model_quantized.onnx");
+    const card = await readFile(join(pack.dir, "MODEL_CARD.md"), "utf8");
+    expect(card).toContain("model_quantized.onnx");
+    expect(card).toContain("rounded over all tokens of a run");
   });
 
   it.each(["optimum/onnx/model.onnx", "genai-int4"])(
