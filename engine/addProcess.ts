@@ -1,8 +1,10 @@
-// Process entry: adds one pack for its parent. In a process of its own, since preparing takes a core for minutes and gigabytes
+// Process entry: adds one pack, or the GPU's libraries, for its parent. In a process of its own, since preparing takes a core for minutes and gigabytes
 // of memory, and ending a process is the one way to stop it at once.
 import { constants, setPriority } from "node:os";
-import type { AddAnswer, AddJob } from "./addInProcess.ts";
+import { addGpuLibraries } from "./addGpuLibraries.ts";
+import type { AddAnswer, Added, AddJob } from "./addInProcess.ts";
 import { addPack, nameOf } from "./addPack.ts";
+import type { ReportProgress } from "./downloadPace.ts";
 import { EngineError } from "./errors.ts";
 import { findPack, openPack } from "./pack/pack.ts";
 
@@ -10,13 +12,9 @@ setPriority(constants.priority.PRIORITY_BELOW_NORMAL);
 process.on("disconnect", () => process.exit(1));
 process.once("message", (job: AddJob) => void work(job));
 
-async function work({ bundledDir, ...job }: AddJob): Promise<void> {
+async function work(job: AddJob): Promise<void> {
   try {
-    const companion = await openPack(await findPack("auto", bundledDir));
-    const { signal } = new AbortController();
-    const onProgress = (progress: object) => answer({ kind: "progress", ...progress } as AddAnswer);
-    const pack = await addPack({ ...job, companion, onProgress, signal });
-    answer({ kind: "added", name: nameOf(pack), title: pack.manifest.title });
+    answer({ kind: "added", ...(await add(job)) });
   } catch (error) {
     answer(
       error instanceof EngineError
@@ -25,6 +23,18 @@ async function work({ bundledDir, ...job }: AddJob): Promise<void> {
     );
   }
   process.disconnect();
+}
+
+async function add(job: AddJob): Promise<Added> {
+  const { signal } = new AbortController();
+  const onProgress: ReportProgress = (progress) => answer({ kind: "progress", ...progress });
+  if (job.kind === "libraries") {
+    const name = await addGpuLibraries({ ...job, onProgress, signal });
+    return { name, title: "The GPU's libraries" };
+  }
+  const companion = await openPack(await findPack("auto", job.bundledDir));
+  const pack = await addPack({ ...job, companion, onProgress, signal });
+  return { name: nameOf(pack), title: pack.manifest.title };
 }
 
 function answer(message: AddAnswer): void {

@@ -162,6 +162,15 @@ export const ENGINE_ERRORS = {
     retry: true,
   },
   HUB_FAILED: { action: "Check precis.hub.endpoint: it must be the address of a Hugging Face Hub.", retry: false },
+  GPU_LIBRARIES: {
+    action:
+      "Check the network and the proxy (http.proxy, or HTTPS_PROXY in the environment) and try again; what was downloaded is kept. Without them the GPU is used through WebGPU where its driver brings Vulkan.",
+    retry: true,
+  },
+  GPU_LIBRARIES_NONE: {
+    action: "Nothing is to do: GPUs of this system are used without further libraries.",
+    retry: false,
+  },
   DOWNLOAD_RUNNING: { action: "Wait until the other window or process has this model, or end it there.", retry: true },
   DISK_FULL: { action: "Free disk space or choose another folder with --out.", retry: true },
   MEMORY_SHORT: {

@@ -20,6 +20,7 @@ import { type Progress, progressOn, type StartProgress } from "./progress.ts";
 import {
   ACCEPTED,
   type Accepted,
+  type AddGpuLibraries,
   type AddModel,
   type DoctorReport,
   EDITOR_STATE,
@@ -90,6 +91,10 @@ export class LanguageServer {
       if (command === ENGINE_COMMANDS.doctor) {
         const progress = await this.#startProgress("Precis: looking over the installation", { token, cancellation });
         return this.#lookOver(progress);
+      }
+      if (command === ENGINE_COMMANDS.addGpuLibraries) {
+        const progress = await this.#startProgress("Precis: getting the GPU's libraries", { token, cancellation });
+        return this.#models.addGpuLibraries(params.arguments?.[0] as AddGpuLibraries, progress);
       }
       if (command === ENGINE_COMMANDS.addModel) {
         const progress = await this.#startProgress("Precis: getting a model", { token, cancellation });
@@ -173,6 +178,7 @@ export class LanguageServer {
     }
     await this.#session.pullSettings();
     await this.#behaviour.start();
+    await this.#models.linkGpuLibraries();
     await this.#indexing.start(client?.workspaceFolders ?? []);
   }
 

@@ -2,15 +2,17 @@
 import { readdir, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { addInProcess } from "./addInProcess.ts";
+import type { ReportProgress } from "./downloadPace.ts";
 import { EngineError, errnoOf, messageOf } from "./errors.ts";
 import type { HubAccess } from "./fetchCheckpoint.ts";
 import { machineMemory } from "./infer/freeMemory.ts";
+import { linkFetchedLibraries, runtimeLibraries } from "./infer/runtimeLibraries.ts";
 import { ADDED_FORMAT, catalogue } from "./pack/catalogue.ts";
 import { HUB_URL } from "./pack/hubAddress.ts";
 import { listPacks, openPack, preparedPacksDir } from "./pack/pack.ts";
 import { downloadFolder } from "./pack/partialFolders.ts";
 import type { Progress } from "./progress.ts";
-import type { AddModel, AddModelOutcome, InstalledPack, ModelChoices } from "./protocol.ts";
+import type { AddGpuLibraries, AddModel, AddModelOutcome, InstalledPack, ModelChoices } from "./protocol.ts";
 import type { Session } from "./session.ts";
 
 export class ModelSession {
@@ -38,6 +40,7 @@ export class ModelSession {
       installed: installed.flat(),
       offered,
       hub: { url, origin, host },
+      gpuLibraries: gpuLibraries(),
       machine: { memoryBytes: machineMemory().total, freeDiskBytes: await freeBytes(this.#packsDir()) },
     };
   }
@@ -51,17 +54,44 @@ export class ModelSession {
       token: token ?? this.#tokenOfEnvironment(),
       ...(proxy === undefined ? {} : { proxy }),
     };
-    let reached = 0;
-    const onProgress = ({ percent = reached, message }: { percent?: number; message: string }) => {
-      reached = percent;
-      progress.report(percent, message);
-    };
-    const outcome = await this.#outcomeOf(progress.signal, async () => {
-      const job = { source, packsDir: this.#packsDir(), bundledDir, hub, ...ADDED_FORMAT };
+    return this.#run(progress, async (onProgress) => {
+      const packsDir = this.#packsDir();
+      const job = { kind: "pack", source, packsDir, bundledDir, hub, ...ADDED_FORMAT } as const;
       const { name, title } = await addInProcess(adder, job, { onProgress, signal: progress.signal });
       session.connection.console.info(`${source} is the pack ${name} now.`);
       return { end: "done", message: `${title} is ready`, pack: name };
     });
+  }
+
+  /** What the runtime needs for CUDA and its package does not bring. Ends `progress` whatever happens. */
+  async addGpuLibraries({ proxy }: AddGpuLibraries, progress: Progress): Promise<AddModelOutcome> {
+    const job = { kind: "libraries", folder: this.#gpuDir(), ...(proxy === undefined ? {} : { proxy }) } as const;
+    return this.#run(progress, async (onProgress) => {
+      const { adder } = this.#session.installation;
+      const { name, title } = await addInProcess(adder, job, { onProgress, signal: progress.signal });
+      this.#session.connection.console.info(`${title} are in ${name}.`);
+      return { end: "done", message: `${title} are in place` };
+    });
+  }
+
+  /** Libraries that were fetched for this runtime are beside it, also after an update put another in its place. */
+  async linkGpuLibraries(): Promise<void> {
+    try {
+      await linkFetchedLibraries(this.#gpuDir());
+    } catch (error) {
+      // The other providers work without.
+      if (error instanceof EngineError) this.#session.log([{ code: "PROVIDER_FELL_BACK", detail: error.message }]);
+      else this.#session.reportBug(error);
+    }
+  }
+
+  async #run(progress: Progress, work: (report: ReportProgress) => Promise<AddModelOutcome>): Promise<AddModelOutcome> {
+    let reached = 0;
+    const report: ReportProgress = ({ percent = reached, message }) => {
+      reached = percent;
+      progress.report(percent, message);
+    };
+    const outcome = await this.#outcomeOf(progress.signal, () => work(report));
     progress.end(outcome.message);
     return outcome;
   }
@@ -86,6 +116,10 @@ export class ModelSession {
     return this.#session.installation.preparedDirs[0] ?? preparedPacksDir();
   }
 
+  #gpuDir(): string {
+    return join(dirname(this.#packsDir()), "gpu");
+  }
+
   #endpoint(): string {
     return hubEndpoint(this.#session.settings["hub.endpoint"]);
   }
@@ -94,6 +128,11 @@ export class ModelSession {
   #tokenOfEnvironment(): string | undefined {
     return this.#session.settings["hub.endpoint"] === "" ? hubToken() : undefined;
   }
+}
+
+function gpuLibraries(): ModelChoices["gpuLibraries"] {
+  const needed = runtimeLibraries();
+  return needed === undefined ? null : { name: `${needed.name} ${needed.version}`, host: new URL(needed.feed).host };
 }
 
 /** The setting, else the environment's, else the public hub; without a slash at its end. */

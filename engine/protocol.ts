@@ -32,6 +32,8 @@ export const ENGINE_COMMANDS = {
   addModel: "precis.engine.addModel",
   /** Looks over the whole installation; it takes some seconds. Answers `DoctorReport`. */
   doctor: "precis.engine.doctor",
+  /** Downloads what the runtime needs for CUDA. Its one argument is `AddGpuLibraries`; answers `AddModelOutcome` without a pack. */
+  addGpuLibraries: "precis.engine.addGpuLibraries",
   /** Drops what was counted of offers and what the gate learned from them. Answers null. */
   forgetBehaviour: "precis.engine.forgetBehaviour",
 } as const;
@@ -269,6 +271,8 @@ export interface ModelChoices {
   readonly offered: readonly OfferedModel[];
   /** The hub that would be asked. */
   readonly hub: { readonly url: string /** For a token. */; readonly origin: string; readonly host: string };
+  /** What the runtime needs for CUDA and where it would be fetched; null where it needs nothing. */
+  readonly gpuLibraries: { readonly name: string; readonly host: string } | null;
   readonly machine: {
     /** What this process may use. */
     readonly memoryBytes: number;
@@ -316,6 +320,8 @@ export interface AddModel {
     readonly except: string;
   };
 }
+
+export type AddGpuLibraries = Pick<AddModel, "proxy">;
 
 export interface AddModelOutcome {
   readonly end: "done" | "cancelled" | "failed";

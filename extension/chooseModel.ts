@@ -192,7 +192,7 @@ async function run({ engine, tokens }: ChooseModelParts, { source, title }: Want
 }
 
 /** What the settings say of a proxy; what they leave open is the environment's. */
-function proxyOfEditor(): Pick<AddModel, "proxy"> {
+export function proxyOfEditor(): Pick<AddModel, "proxy"> {
   const http = workspace.getConfiguration("http");
   if (http.get<string>("proxySupport") === "off") return {};
   const address = http.get<string>("proxy") ?? "";

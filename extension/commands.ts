@@ -6,6 +6,7 @@ import { askToken, chooseModel } from "./chooseModel.ts";
 import type { Engine } from "./client.ts";
 import type { DoctorView } from "./doctor.ts";
 import type { ExplanationView } from "./explanation.ts";
+import { downloadGpuLibraries } from "./gpuLibraries.ts";
 import type { HubTokens } from "./hubToken.ts";
 import { cancelIndexing, indexNow, reindex } from "./indexing.ts";
 import { MODE_TITLES, type Mode } from "./mode.ts";
@@ -36,6 +37,7 @@ export function registerCommands(parts: Parts): Disposable {
     "precis.toggle": () => toggle(),
     "precis.chooseModel": () => chooseModel(parts),
     "precis.setHubToken": () => askToken(parts),
+    "precis.downloadGpuLibraries": () => downloadGpuLibraries(parts),
     "precis.openPanel": () => parts.panel.show(),
     "precis.explain": () => parts.explanation.show(),
     "precis.statistics": () => parts.statistics.show(),

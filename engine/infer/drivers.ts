@@ -1,9 +1,9 @@
 // What a provider's outcome depends on beside the provider: the runtime, the system and its graphics drivers.
 import { createHash } from "node:crypto";
 import { readdir, readFile, stat } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { arch, homedir, platform, release } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
+import { librariesFolder, runtimeFolder } from "./runtimeLibraries.ts";
 
 /** Where drivers and their manifests lie; a folder stands for the files in it. Missing ones count as missing. */
 function placesOf(system: NodeJS.Platform): string[] {
@@ -40,10 +40,8 @@ export async function driverFingerprint(): Promise<string> {
   for (const name of ["VK_ICD_FILENAMES", "VK_DRIVER_FILES", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH"])
     add(name, process.env[name] ?? "");
   // Someone may put another provider's libraries beside the runtime's own.
-  const runtime = dirname(dirname(createRequire(import.meta.url).resolve("onnxruntime-node")));
-  add((await textOf(join(runtime, "package.json"))) ?? "no runtime");
-  const libraries = join(runtime, "bin", "napi-v6", platform(), arch());
-  for (const place of [libraries, ...placesOf(platform())]) add(place, await stateOf(place));
+  add((await textOf(join(runtimeFolder(), "package.json"))) ?? "no runtime");
+  for (const place of [librariesFolder(), ...placesOf(platform())]) add(place, await stateOf(place));
   return hash.digest("hex").slice(0, 16);
 }
 

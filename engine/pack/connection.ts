@@ -107,6 +107,18 @@ export function openConnection({ endpoint, token, proxy, stallMs }: ConnectionOp
   return { endpoint: base.href.replace(/\/+$/, ""), get, close: () => dispatcher.destroy() };
 }
 
+/** The whole body. Throws `RequestFailed` where it breaks off; rejects with the signal's reason when aborted. */
+export async function readText({ body }: Answer, signal: AbortSignal): Promise<string> {
+  const blocks: Uint8Array[] = [];
+  try {
+    for await (const block of body) blocks.push(block);
+  } catch (error) {
+    if (signal.aborted) throw signal.reason;
+    throw new RequestFailed(new EngineError("HUB_UNREACHABLE", messageOf(error)), { isRepeatable: true });
+  }
+  return Buffer.concat(blocks).toString("utf8");
+}
+
 /** What a broken connection or a stalled body means; anything else is no fault of the network and stays as it is. */
 export function unreached(url: URL | string, error: unknown): unknown {
   const cause = causeOf(error);

@@ -2,7 +2,7 @@
 // are, what they must hash to. One commit is listed and fetched, whatever is published meanwhile.
 import { listFiles, modelInfo } from "@huggingface/hub";
 import { EngineError, messageOf } from "../errors.ts";
-import { type Connection, RequestFailed } from "./connection.ts";
+import { type Connection, readText } from "./connection.ts";
 import type { RemoteFile } from "./download.ts";
 import { insist, type Waiting } from "./patience.ts";
 
@@ -81,14 +81,8 @@ function answered<T>(waiting: Waiting, ask: () => Promise<T>): Promise<T> {
 function fetchOver(connection: Connection, signal: AbortSignal): typeof fetch {
   return async (input, init) => {
     const accept = new Headers(init?.headers).get("accept") ?? "application/json";
-    const { status, headers, body } = await connection.get(String(input), { headers: { accept }, signal });
-    const blocks: Uint8Array[] = [];
-    try {
-      for await (const block of body) blocks.push(block);
-    } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      throw new RequestFailed(new EngineError("HUB_UNREACHABLE", messageOf(error)), { isRepeatable: true });
-    }
-    return new Response(Buffer.concat(blocks), { status, headers });
+    const answer = await connection.get(String(input), { headers: { accept }, signal });
+    const { status, headers } = answer;
+    return new Response(await readText(answer, signal), { status, headers });
   };
 }

@@ -125,4 +125,18 @@ describe("Choose Model", () => {
     await until("the setting", () => chosenPack() === "copied");
     expect(hub.requests.length).toBe(before);
   });
+
+  // The one system whose runtime leaves libraries to an install script.
+  it.runIf(process.platform === "linux" && process.arch === "x64")(
+    "asks before it downloads the GPU's libraries",
+    async () => {
+      const { page } = editor;
+      await runCommand(page, "Precis: Download GPU Libraries");
+      const question = page.locator(".monaco-dialog-box");
+      await question.getByText("Download the libraries for CUDA?").waitFor();
+      expect(await question.textContent()).toContain("Microsoft.ML.OnnxRuntime.Gpu.Linux");
+      await screenshot(page, "model-7-gpu-libraries");
+      await question.getByRole("button", { name: "Cancel" }).click();
+    },
+  );
 });

@@ -124,6 +124,7 @@ describe("cancelled", () => {
     await expect(adding).rejects.toBe(aborter.signal.reason);
     await own.expectNothing();
     const job = {
+      kind: "pack" as const,
       source: ID,
       packsDir: own.packsDir,
       bundledDir: INSTALLATION.packsDir,
@@ -144,6 +145,7 @@ describe("cancelled", () => {
     own.fail(SHARD, { kind: "stall", afterBytes: 20_000 });
     const aborter = new AbortController();
     const job = {
+      kind: "pack" as const,
       source: ID,
       packsDir: own.packsDir,
       bundledDir: INSTALLATION.packsDir,

@@ -33,6 +33,7 @@ const HEAVY: Record<string, string> = {
   "web-tree-sitter": "engine/languages/languages.ts",
   systeminformation: "engine/power.ts",
   undici: "engine/pack/connection.ts",
+  yauzl: "engine/pack/unzip.ts",
   "@huggingface/hub": "engine/pack/hub.ts",
 };
 

@@ -17,6 +17,7 @@ const CHOICES: ModelChoices = {
   installed: [],
   offered: OFFERED,
   hub: { url: "http://hub.example", origin: "http://hub.example", host: "hub.example" },
+  gpuLibraries: null,
   machine: MACHINE,
 };
 
