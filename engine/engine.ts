@@ -262,7 +262,15 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
   });
   // Nothing waits for it: a search that comes first reads what is missing, and reports what this meets.
   store.warm().catch(() => {});
-  const indexer = createIndexer({ root, store, chunker, models, branching: manifest.fuser.branching, settings });
+  const indexer = createIndexer({
+    root,
+    store,
+    chunker,
+    models,
+    branching: manifest.fuser.branching,
+    modality: manifest.encoder.modality,
+    settings,
+  });
   const recent = new RecentCompletions();
   const deps = {
     manifest,
@@ -315,8 +323,8 @@ export function fingerprintOf(pack: Pack): { chunker: number; pack: string } {
   const names = [encoder.file, fuser.file, projector?.file, encoder.tokenizer ?? tokenizer.file];
   const hashes = names.map((file) => indexModelHash(pack, file));
   // How the encoder reads is part of what an add-on's vectors are.
-  const { before, after, pooling, maxTokens } = encoder;
-  if (pack.addOn !== undefined) hashes.push(JSON.stringify([before, after, pooling, maxTokens]));
+  const { before, after, pooling, maxTokens, modality } = encoder;
+  if (pack.addOn !== undefined) hashes.push(JSON.stringify([before, after, pooling, maxTokens, modality]));
   return {
     chunker: manifest.chunking.version,
     pack: `${manifest.id}@${manifest.version}:${manifest.chunking.maxTokens}:${hashes.join(":")}`,

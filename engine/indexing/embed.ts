@@ -24,12 +24,17 @@ export interface EmbeddedFile {
   readonly embedded: number;
 }
 
+/** What an encoder reads of a chunk: its text, or its syntax tree in one line. */
+export type Modality = "text" | "ast";
+
 /**
  * What the encoder reads of a chunk. The name line says what a method belongs to; the path stays out, so that a moved
  * file keeps its vectors. Training reads the same string from `precis chunks`.
  */
-export function encoderText(chunk: Chunk): string {
-  const { qualifiedName } = chunk.features;
+export function encoderText(chunk: Chunk, modality: Modality = "text"): string {
+  const { qualifiedName, linearised } = chunk.features;
+  // What was not parsed has no syntax to read.
+  if (modality === "ast") return linearised === "" ? chunk.text : linearised;
   return qualifiedName === "" ? chunk.text : `# ${qualifiedName}\n${chunk.text}`;
 }
 
@@ -37,12 +42,12 @@ export async function embed(
   files: readonly ChunkedFile[],
   knownChunks: (hashes: Iterable<string>) => Map<string, KnownChunk>,
   models: Pick<Models, "encode">,
+  modality: Modality,
   signal?: AbortSignal,
 ): Promise<EmbeddedFile[]> {
-  const hashed = files.map((file) => ({ file, hashes: file.chunks.map((chunk) => hashOf(encoderText(chunk))) }));
-  const texts = new Map(
-    hashed.flatMap(({ file, hashes }) => file.chunks.map((chunk, n) => [hashes[n] ?? "", encoderText(chunk)])),
-  );
+  const read = files.map((file) => ({ file, texts: file.chunks.map((chunk) => encoderText(chunk, modality)) }));
+  const hashed = read.map(({ file, texts }) => ({ file, texts, hashes: texts.map(hashOf) }));
+  const texts = new Map(hashed.flatMap((each) => each.texts.map((text, n) => [each.hashes[n] ?? "", text])));
   const known: Map<string, KnownChunk | { vector: Vector; pseudoTokens: undefined }> = knownChunks(texts.keys());
   const fresh = [...texts].filter(([hash]) => !known.has(hash));
   const vectors = await encodeAll(

@@ -10,7 +10,7 @@ import { findFiles, findGone, readChanged } from "./changes.ts";
 import { type ChunkedFile, chunkAhead } from "./chunkAhead.ts";
 import type { Chunker } from "./chunker.ts";
 import { DiskBudget } from "./diskBudget.ts";
-import { embed, hashOf } from "./embed.ts";
+import { embed, hashOf, type Modality } from "./embed.ts";
 import { Fuser } from "./fuse.ts";
 import { LeftOutBefore } from "./leftOutBefore.ts";
 import { type IndexProgress, Pace } from "./pace.ts";
@@ -27,6 +27,8 @@ export interface IndexerOptions {
   readonly store: Store;
   readonly chunker: Chunker;
   readonly models: Models;
+  /** The pack's `encoder.modality`; text when absent. */
+  readonly modality?: Modality;
   /** The pack's `fuser.branching`. */
   readonly branching: number;
   readonly settings: Pick<Settings, "index.maxFileKiB" | "index.maxDiskMiB" | "index.exclude" | "index.otherText">;
@@ -166,7 +168,7 @@ export function createIndexer(options: IndexerOptions): Indexer {
   /** A batch of files through the models and into the store, all of them or none. */
   const ingest = async (batch: readonly ChunkedFile[], tally: Tally, isForced: boolean, signal?: AbortSignal) => {
     const knownChunks = isForced ? () => new Map<string, KnownChunk>() : store.knownChunks.bind(store);
-    const embedded = await embed(batch, knownChunks, models, signal);
+    const embedded = await embed(batch, knownChunks, models, options.modality ?? "text", signal);
     const fused = await fuser.fuseFiles(embedded, signal);
     const projected = await projectFiles(fused, models, signal);
     store.replaceFiles(projected.map(({ embedded: { file }, ...nodes }) => ({ file: file.write, ...nodes })));

@@ -109,6 +109,17 @@ def test_a_reference_names_the_encoder_alone(work: Path, tmp_path: Path) -> None
     assert set(manifest["files"]) == {"MODEL_CARD.md", "fuser.onnx", "parity.json", "projector.onnx"}  # type: ignore[call-overload]
 
 
+def test_unixcoder_is_told_with_its_mode_and_modality(work: Path, tmp_path: Path) -> None:
+    save(tmp_path / "projector.pt", new_projector(32, 32), {"modality": "ast"})
+    export(work, tmp_path / "tiny", encoder="unixcoder", trained=str(tmp_path))
+    encoder = dict(manifest_of(tmp_path / "tiny")["encoder"])  # type: ignore[call-overload]
+    assert (encoder["before"], encoder["after"]) == (["<s>", "<encoder-only>", "</s>"], ["</s>"])
+    assert (encoder["modality"], encoder["pooling"], encoder["file"]) == ("ast", "mean", "encoder.onnx")
+    assert "weights" not in encoder  # its layout has no safetensors
+    with pytest.raises(SystemExit):
+        export(work, tmp_path / "tiny", "--encoder-format", "reference", encoder="unixcoder", trained=str(tmp_path))
+
+
 def test_a_trained_fuser_takes_the_place_of_the_mean(work: Path, tmp_path: Path) -> None:
     save(tmp_path / "fuser.pt", new_fuser(64, 4), {})
     export(work, tmp_path / "tiny", "--fuser", str(tmp_path / "fuser.pt"), "--encoder-format", "reference")
