@@ -1,4 +1,4 @@
-// A pack, or the GPU's libraries, added by a process of its own, as its parent sees it.
+// A pack, an add-on or the GPU's libraries added by a process of its own, as its parent sees it.
 import { fork } from "node:child_process";
 import type { AddLibrariesOptions } from "./addGpuLibraries.ts";
 import type { AddOptions } from "./addPack.ts";
@@ -10,6 +10,7 @@ import { sweepPartials } from "./pack/partialFolders.ts";
 export type AddJob = PackJob | LibrariesJob;
 
 export interface PackJob extends Omit<AddOptions, "companion" | "onProgress" | "signal"> {
+  /** Also of a projector add-on, which its folder tells. */
   readonly kind: "pack";
   /** Folder of the packs that came with the engine. */
   readonly bundledDir: string;
@@ -20,8 +21,8 @@ export interface LibrariesJob extends Omit<AddLibrariesOptions, "onProgress" | "
 }
 
 export interface Added {
-  /** A pack as the setting `precis.pack` names it; the libraries' folder. */
-  readonly name: string;
+  /** A pack as the setting `precis.pack` names it; absent where something else was added. */
+  readonly name?: string;
   /** For a person. */
   readonly title: string;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The engine without an editor. JSON on stdout is a contract; words go to stderr. Exit: 0 done, 1 failed, 2 wrong usage.
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { packsAddCommand } from "./cliAdd.ts";
+import type { AddOptions } from "./cliAdd.ts";
 import { completeCommand, evalCommand, indexCommand } from "./cliCommands.ts";
 import {
   chunksCommand,
@@ -142,7 +142,11 @@ function buildProgram(): Command {
     .option("--into <dir>", "the folder that gets it; that of your packs when absent")
     .option("--encoder <src>", "checkpoint folder or ONNX export of an add-on's encoder, where it does not hold it")
     .addOption(json())
-    .action((source, options) => packsAddCommand(installation, source, options));
+    .action(async (source: string, options: AddOptions) => {
+      // What speaks to a hub is loaded by who asks one.
+      const { packsAddCommand } = await import("./cliAdd.ts");
+      return packsAddCommand(installation, source, options);
+    });
   packs
     .command("verify [pack]")
     .description("manifest, every sha256, parity samples")

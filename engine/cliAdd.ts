@@ -1,14 +1,15 @@
 // packs add: what a person gets or brings, each kind by what its folder holds.
-import { basename, join, resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { addPack } from "./addPack.ts";
 import { print, say } from "./cliCommands.ts";
+import { packsOf } from "./cliTools.ts";
 import { EngineError } from "./errors.ts";
 import { installAddOn } from "./installAddOn.ts";
 import type { Installation } from "./installation.ts";
 import { hubEndpoint, hubToken } from "./modelSession.ts";
 import { isAddOn, isFor } from "./pack/addOn.ts";
 import type { MatrixFormat } from "./pack/matrices.ts";
-import { findPack, listPacks, openPack, type Pack, preparedPacksDir } from "./pack/pack.ts";
+import { findPack, openPack, preparedPacksDir } from "./pack/pack.ts";
 
 export interface AddOptions {
   readonly hub: string;
@@ -66,10 +67,4 @@ async function addAddOn(
       ? `No pack here has that reader yet: get it with \`precis packs add\`, or make one with \`precis packs prepare\`.`
       : `Mode compressed is there for ${fits.join(", ")}; in an open editor, after “Precis: Restart Engine”.`,
   );
-}
-
-/** Of these folders, in their order. */
-export async function packsOf(folders: readonly string[]): Promise<Pack[]> {
-  const dirs = await Promise.all(folders.map(async (at) => (await listPacks(at)).map((name) => join(at, name))));
-  return Promise.all(dirs.flat().map((dir) => openPack(dir)));
 }

@@ -3,7 +3,6 @@ import { once } from "node:events";
 import { join, resolve } from "node:path";
 import { createConnection, ProposedFeatures } from "vscode-languageserver/node";
 import { takeAddOn } from "./addOns.ts";
-import { packsOf } from "./cliAdd.ts";
 import { keyFromEnvironment, print, type ReaderChoice, say, settingsOf, storeParent } from "./cliCommands.ts";
 import { doctor } from "./doctor.ts";
 import { startChunker } from "./indexing/chunker.ts";
@@ -12,7 +11,7 @@ import { checkAllParity } from "./infer/addOnParity.ts";
 import type { Installation } from "./installation.ts";
 import { LanguageServer } from "./languageServer.ts";
 import type { MatrixFormat } from "./pack/matrices.ts";
-import { findPack, openPack, preparedPacksDir, verifyPack } from "./pack/pack.ts";
+import { findPack, listPacks, openPack, type Pack, preparedPacksDir, verifyPack } from "./pack/pack.ts";
 import { idOf, preparePack } from "./prepare.ts";
 
 export async function doctorCommand(
@@ -50,6 +49,12 @@ export async function packsListCommand(installation: Installation, options: { js
   if (options.json) return print(JSON.stringify({ packs }));
   for (const pack of packs)
     print(`${pack.id} ${pack.version}  ${(pack.bytes / 1e6).toFixed(1)} MB  ${pack.licence}  ${pack.title}`);
+}
+
+/** Of these folders, in their order. */
+export async function packsOf(folders: readonly string[]): Promise<Pack[]> {
+  const dirs = await Promise.all(folders.map(async (at) => (await listPacks(at)).map((name) => join(at, name))));
+  return Promise.all(dirs.flat().map((dir) => openPack(dir)));
 }
 
 export interface PreparePackOptions {

@@ -58,8 +58,8 @@ export class ModelSession {
       const packsDir = this.#packsDir();
       const job = { kind: "pack", source, packsDir, bundledDir, hub, ...ADDED_FORMAT } as const;
       const { name, title } = await addInProcess(adder, job, { onProgress, signal: progress.signal });
-      session.connection.console.info(`${source} is the pack ${name} now.`);
-      return { end: "done", message: `${title} is ready`, pack: name };
+      session.connection.console.info(`${source} is ${name === undefined ? "an add-on" : `the pack ${name}`} now.`);
+      return { end: "done", message: `${title} is ready`, ...(name === undefined ? {} : { pack: name }) };
     });
   }
 
@@ -68,9 +68,8 @@ export class ModelSession {
     const job = { kind: "libraries", folder: this.#gpuDir(), ...(proxy === undefined ? {} : { proxy }) } as const;
     return this.#run(progress, async (onProgress) => {
       const { adder } = this.#session.installation;
-      const { name, title } = await addInProcess(adder, job, { onProgress, signal: progress.signal });
-      this.#session.connection.console.info(`${title} are in ${name}.`);
-      return { end: "done", message: `${title} are in place` };
+      const { title } = await addInProcess(adder, job, { onProgress, signal: progress.signal });
+      return { end: "done", message: `${title} is in place` };
     });
   }
 

@@ -327,7 +327,7 @@ export interface AddModelOutcome {
   readonly end: "done" | "cancelled" | "failed";
   /** For a person. */
   readonly message: string;
-  /** What to choose in `precis.pack`; absent unless done. */
+  /** What to choose in `precis.pack`; absent where nothing is to be chosen: an add-on works once the engine is started again. */
   readonly pack?: string;
   /** Of the error; absent unless failed. */
   readonly code?: string;

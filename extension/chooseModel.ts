@@ -68,7 +68,7 @@ export async function chooseModel(parts: ChooseModelParts): Promise<void> {
     { label: "Without a network", kind: SEPARATOR },
     {
       label: "$(folder-opened) Folder on this machine…",
-      detail: "A checkpoint, a stock ONNX export, or a pack, copied here",
+      detail: "A checkpoint, an ONNX export, a pack or an add-on, copied here",
       run: () => chooseFolder(parts),
     },
     { label: "", kind: SEPARATOR },
@@ -134,9 +134,10 @@ async function get(parts: ChooseModelParts, wanted: Wanted): Promise<void> {
       if (again === undefined) return;
       continue;
     }
-    if (outcome.end === "done" && outcome.pack !== undefined) {
-      await setPack(outcome.pack);
-      void window.showInformationMessage(`Precis: ${outcome.message}, and chosen.`);
+    if (outcome.end === "done") {
+      const { pack } = outcome;
+      await (pack === undefined ? parts.engine.restart() : setPack(pack));
+      void window.showInformationMessage(`Precis: ${outcome.message}${pack === undefined ? "" : ", and chosen"}.`);
       return;
     }
     const remedies = remediesOf(outcome.code).filter((remedy) => remedy !== "Open Page" || wanted.page !== undefined);

@@ -88,6 +88,8 @@ const REMEDIES: Readonly<Record<string, readonly Remedy[]>> = {
   DISK_FULL: ["Try Again"],
   CHECKPOINT_INVALID: ["Choose Folder"],
   CHECKPOINT_UNSUPPORTED: ["Choose Folder"],
+  ADDON_CORRUPT: ["Choose Folder"],
+  ADDON_INCOMPATIBLE: ["Choose Folder"],
   PACK_CORRUPT: ["Choose Folder"],
   PACK_INCOMPATIBLE: ["Choose Folder"],
   USAGE: ["Choose Folder"],

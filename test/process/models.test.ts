@@ -1,4 +1,4 @@
-// Models over the protocol: what there is, one that is got with progress, ended midway and gone on with, and used.
+// Models over the protocol: what there is, one that is got with progress, ended midway and gone on with, and used; an add-on for it.
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,6 +14,7 @@ import { type HubServer, startHubServer } from "../hubServer.ts";
 import { startClient, type TestClient } from "./client.ts";
 
 const TINY = fileURLToPath(new URL("../fixtures/qwen2/tiny", import.meta.url));
+const ADDON = fileURLToPath(new URL("../fixtures/addOn/tiny", import.meta.url));
 const REPOSITORY = "Qwen/Qwen2.5-Coder-0.5B";
 const NAME = "qwen2.5-coder-0.5b";
 const SHARD = "model-00002-of-00003.safetensors";
@@ -42,11 +43,16 @@ afterEach(async () => {
 const choices = () => client.connection.sendRequest<ModelChoices>(MODELS, null);
 
 /** `onReport` hears of each progress report. */
-async function add(token: string | undefined, workDoneToken: string, onReport: (message: string) => void = () => {}) {
+async function add(
+  token: string | undefined,
+  workDoneToken: string,
+  onReport: (message: string) => void = () => {},
+  source = REPOSITORY,
+) {
   const listener = client.connection.onProgress(WorkDoneProgress.type, workDoneToken, (value) => {
     if (value.kind === "report") onReport(value.message ?? "");
   });
-  const wish = { source: REPOSITORY, ...(token === undefined ? {} : { token }) };
+  const wish = { source, ...(token === undefined ? {} : { token }) };
   const params = { command: ENGINE_COMMANDS.addModel, arguments: [wish], workDoneToken };
   const outcome: AddModelOutcome = await client.connection.sendRequest(ExecuteCommandRequest.type, params);
   listener.dispose();
@@ -90,5 +96,16 @@ it("gets one that wants a token, is ended midway, goes on, and is used", async (
   await client.changeSettings({ ...client.settings, pack: NAME });
   const { pack } = await client.status((status) => status.pack?.id === NAME && status.state === "ready");
   expect(pack?.title).toBe("Qwen2.5-Coder 0.5B");
+  expect(pack?.modes).not.toContain("compressed");
   expect((await choices()).installed.find(({ name }) => name === NAME)).toMatchObject({ problem: null });
+
+  // A folder with a projector for that very reader; it is there for the engine that is started next.
+  const added = await add(undefined, "fourth", () => {}, ADDON);
+  expect(added).toMatchObject({ end: "done" });
+  expect(added.pack).toBeUndefined();
+  await client.changeSettings({ ...client.settings, pack: "auto" });
+  await client.status((status) => status.pack !== null && status.pack.id !== NAME && status.state === "ready");
+  await client.changeSettings({ ...client.settings, pack: NAME });
+  const again = await client.status((status) => status.pack?.id === NAME && status.state === "ready");
+  expect(again.pack?.modes).toContain("compressed");
 });
