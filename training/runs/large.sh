@@ -32,4 +32,6 @@ corpus="$WORK/corpus/corpus.jsonl"
 "$python" train_fuser.py --run "$run" --nodes "$run/nodes" --minutes 3 --chunks 120000
 "$python" train_joint.py --run "$run" --nodes "$run/nodes" --minutes "$((minutes / 2))" --per-node 2 --samples 60000 \
   --batch-tokens 262144 --micro-rows 96 "${gpu[@]}"
-"$python" export.py --run "$run" --sources "$WORK/corpus/sources.json" --out ../packs/precis-python
+# How much copied tokens weigh, on the corpus' held-out repositories; more are named with --folders.
+"$python" fit_copying.py --run "$run" --corpus "$WORK/corpus/corpus.jsonl" --out "$run/copying.json"
+"$python" export.py --run "$run" --sources "$WORK/corpus/sources.json" --out ../packs/precis-python --copying "$run/copying.json"

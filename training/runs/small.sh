@@ -37,4 +37,6 @@ tokenizer="$run/tokenizer/tokenizer.json"
 "$python" train_fuser.py --run "$run" --nodes "$run/nodes" --minutes 2
 "$python" train_joint.py --run "$run" --nodes "$run/nodes" --minutes 45 --per-node 2 --samples 4500
 
-"$python" export.py --run "$run" --sources "$WORK/corpus/sources.json" --out ../packs/precis-python-small
+# How much copied tokens weigh, on the corpus' held-out repositories; more are named with --folders.
+"$python" fit_copying.py --run "$run" --corpus "$WORK/corpus/corpus.jsonl" --out "$run/copying.json"
+"$python" export.py --run "$run" --sources "$WORK/corpus/sources.json" --out ../packs/precis-python-small --copying "$run/copying.json"
