@@ -63,6 +63,10 @@ class Ranks:
         dist.all_reduce(total)
         return dict(zip(names, total.tolist(), strict=True))
 
+    def told_by_first(self, value: float) -> float:
+        """The first process's value, so that all decide alike."""
+        return self.sum({"value": value if self.is_first else 0.0})["value"]
+
     def close(self) -> None:
         if self.count > 1:
             dist.destroy_process_group()

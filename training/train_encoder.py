@@ -133,8 +133,10 @@ def main() -> None:
     done = unfinished.resume(stage, opts, rng)
     ranks.wait()
     began, step, running = time.time() - done.seconds, done.step, done.loss
-    while time.time() - began < args.minutes * 60 and step < args.max_steps:
-        progress = max((time.time() - began) / (args.minutes * 60), step / args.max_steps)
+    while True:
+        progress = max(ranks.told_by_first(time.time() - began) / (args.minutes * 60), step / args.max_steps)
+        if progress >= 1.0:
+            break
         for o, rate in zip(opts, base, strict=True):
             o.param_groups[0]["lr"] = rate * min(1.0, (step + 1) / 20, (1.0 - progress) / 0.6 + 0.01)
         # Every process draws all of them and reads its share.
