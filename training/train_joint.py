@@ -5,7 +5,8 @@
 HEF's own regimes are `--regime end-to-end` or `separate` (the fuser stays as it was pre-trained) with `--shares 0 0 1 0`.
 
 The encoder stays frozen (HEF, section 3.3; LlavaCode, section 3.2): its vectors are computed once. Compressed samples put the
-rows of some nodes and entity names before the prompt; a node may be a file, fused from its chunks.
+rows of some nodes and entity names before the prompt; a node may be a file, fused from its chunks. Several processes share the
+micro-batches of a step: torchrun --nproc-per-node 2 -- train_joint.py ...
 """
 
 import argparse
@@ -32,6 +33,7 @@ from models.projector import Projector
 from models.reader import Reader
 from nodes import Ragged
 from parallel import Replicas, chosen_device, device_of, on_device
+from ranks import Ranks
 from train_reader import optimizers
 from vectors import encode_rows
 
@@ -194,6 +196,22 @@ def resumed(file: Path, stage: Stage, opts: list[torch.optim.Optimizer]) -> tupl
     return state["step"], state["seconds"], state["tokens"], state["loss"]
 
 
+Trained = tuple[nn.Module, dict[str, Any]]
+"""A model and the facts of its stage before."""
+
+
+def write_results(out: Path, facts: dict[str, Any], reader: Trained, fuser: Trained, projector: Trained) -> None:
+    """What the export reads."""
+    (out / "facts.json").write_text(json.dumps(facts))
+    model, before = reader
+    seen = {"tokens": before["tokens"] + facts["joint tokens"], "steps": before["step"]}
+    config = asdict(model.config)  # type: ignore[call-overload]
+    state = {"config": config, "model": model.state_dict(), "facts": seen | {"joint stage": facts}}
+    torch.save(state, out / "reader.pt")
+    for name, (other, its_facts) in (("fuser", fuser), ("projector", projector)):
+        checkpoints.save(out / f"{name}.pt", other, its_facts | {"then": "joint stage"})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True)
@@ -227,13 +245,14 @@ def main() -> None:
     parser.add_argument("--no-compile", action="store_true")
     args = parser.parse_args()
 
+    ranks = Ranks.open()
     torch.manual_seed(args.seed)
     reader, reader_facts = checkpoints.load_reader(args.run, "reader")
     fuser, fuser_facts = checkpoints.load_fuser(args.run)
     projector, projector_facts = checkpoints.load_projector(args.run)
     projector = projector.first_rows(args.per_node or projector.config.per_node)
     fuser.requires_grad_(args.regime == "end-to-end")
-    stage = Stage(reader, fuser, projector).to(chosen_device(args.device))
+    stage = Stage(reader, fuser, projector).to(ranks.device if ranks.count > 1 else chosen_device(args.device))
     weights = mixed(args.middle_weight)
     none, full, named = (SampleSet(args.nodes / mode, weights) for mode in ("none", "full", "named"))
     sets = {"none": none, "full": full, "compressed": named, "names": named}
@@ -253,15 +272,16 @@ def main() -> None:
     opts = optimizers(stage, args.muon_lr, args.adam_lr)
     base = [o.param_groups[0]["lr"] for o in opts]
     before = middle_losses(stage, sets, source, valid, args.node_count)
-    print(f"before: {before}", flush=True)
+    ranks.say(f"before: {before}")
     shapes: set[tuple[Any, ...]] = set()
     (args.run / "joint").mkdir(exist_ok=True)
     unfinished = args.run / "joint" / "unfinished.pt"
     step, seconds, tokens, running = resumed(unfinished, stage, opts)
+    ranks.wait()
     began, saved = time.time() - seconds, time.time()
     budget = (args.batch_tokens, args.micro_rows, args.node_count)
     for named, batch in mixture(sets, source, rows, shares, length, *budget, args.seed + step):
-        progress = max((time.time() - began) / (args.minutes * 60), step / args.max_steps)
+        progress = max(ranks.told_by_first(time.time() - began) / (args.minutes * 60), step / args.max_steps)
         if progress >= 1.0:
             break
         for o, rate in zip(opts, base, strict=True):
@@ -271,7 +291,10 @@ def main() -> None:
             if shape not in shapes:
                 replicas.warm_up(micro)
                 shapes.add(shape)
-        loss = replicas.backward([tuple(m) for m in batch])
+        # Every process draws the whole batch and reads its share.
+        loss = replicas.backward([tuple(m) for m in batch][ranks.number :: ranks.count])
+        ranks.sum_gradients(p for p in stage.parameters() if p.requires_grad)
+        loss = ranks.sum({"loss": loss})["loss"]
         check_finite(loss, step, named, unfinished)
         nn.utils.clip_grad_norm_(stage.parameters(), 1.0)
         for o in opts:
@@ -284,14 +307,14 @@ def main() -> None:
             minutes = (time.time() - began) / 60
             left = max(0.0, min(args.minutes - minutes, (args.max_steps - step) * minutes / step))
             speed = f"{tokens / 1e6:.2f}M tokens, {tokens / (time.time() - began):.0f} a second"
-            print(f"step {step} loss {running:.3f}, {speed}, {minutes:.1f} min, {left:.1f} left", flush=True)
-        if time.time() - saved > 60 * args.save_minutes:
+            ranks.say(f"step {step} loss {running:.3f}, {speed}, {minutes:.1f} min, {left:.1f} left")
+        if ranks.is_first and time.time() - saved > 60 * args.save_minutes:
             saved = time.time()
             state = {"stage": stage.state_dict(), "optimizers": [o.state_dict() for o in opts], "step": step}
             write_whole(unfinished, state | {"seconds": saved - began, "tokens": tokens, "loss": running})
 
     after = middle_losses(stage, sets, source, valid, args.node_count)
-    print(f"after: {after}", flush=True)
+    ranks.say(f"after: {after}")
     facts = {
         "regime": args.regime,
         "shares": shares,
@@ -300,13 +323,10 @@ def main() -> None:
         "middle loss before": before,
         "middle loss after": after,
     }
-    (args.run / "joint" / "facts.json").write_text(json.dumps(facts))
-    seen = {"tokens": reader_facts["tokens"] + tokens, "steps": reader_facts["step"]}
-    state = {"config": asdict(reader.config), "model": reader.state_dict(), "facts": seen | {"joint stage": facts}}
-    torch.save(state, args.run / "joint" / "reader.pt")
-    checkpoints.save(args.run / "joint" / "fuser.pt", fuser, fuser_facts | {"then": "joint stage"})
-    checkpoints.save(args.run / "joint" / "projector.pt", projector, projector_facts | {"then": "joint stage"})
-    unfinished.unlink(missing_ok=True)
+    if ranks.is_first:
+        write_results(args.run / "joint", facts, (reader, reader_facts), (fuser, fuser_facts), (projector, projector_facts))
+        unfinished.unlink(missing_ok=True)
+    ranks.close()
 
 
 if __name__ == "__main__":

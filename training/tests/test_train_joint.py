@@ -1,6 +1,8 @@
 """HEF's regimes: what is trained, what stays, and how a run stops and goes on."""
 
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from nodes import Ragged
 from parity import Family
 from samples import CONTEXT, MIDDLE, write
 
+TRAINING = Path(__file__).parent.parent
 HOLES, CHUNKS = 14, 12
 
 
@@ -50,6 +53,22 @@ def train(monkeypatch: pytest.MonkeyPatch, work: Path, *more: str, steps: int = 
     line += ["--max-steps", str(steps), "--samples", "8", "--held-out", "4", "--batch-tokens", "1700", "--workers", "1"]
     monkeypatch.setattr(sys, "argv", [*line, "--no-compile", *more])
     train_joint.main()
+
+
+def test_two_processes_train_what_one_trains(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
+    train(monkeypatch, work, "--device", "cpu")
+    names = ("reader", "fuser", "projector")
+    one = {name: load(work / "run" / "joint" / f"{name}.pt")["model"] for name in names}
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--"]
+    line = [sys.executable, *torchrun, *sys.argv]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    result = subprocess.run(line, cwd=TRAINING, capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("after: ") == 1
+    for name in names:
+        two = load(work / "run" / "joint" / f"{name}.pt")["model"]
+        # Sums of bfloat16 gradients in another order.
+        assert all(torch.allclose(one[name][key], two[key], atol=5e-3) for key in two)
 
 
 def changed(work: Path, name: str) -> bool:
