@@ -3,7 +3,8 @@
     python train_reader.py --samples DIR --valid DIR --out DIR --minutes 75
 
 Muon on the hidden matrices, AdamW on the rest. The schedule runs on the clock: warm-up, a plateau, then a linear decay
-that ends with the planned time. Killed and started again, it goes on from its last checkpoint.
+that ends with the planned time. Killed and started again, it goes on from its last checkpoint. Several processes share the
+micro-batches of a step: torchrun --nproc-per-node 2 -- train_reader.py ...
 """
 
 import argparse
@@ -22,6 +23,7 @@ from failures import check_finite, run_stage, write_whole
 from losses import weighted_cross_entropy
 from models.reader import Reader, ReaderConfig
 from parallel import Replicas, chosen_device, device_of
+from ranks import Ranks
 
 WARM_UP, DECAY_FROM = 0.02, 0.4
 """Shares of the planned time."""
@@ -102,16 +104,18 @@ def main() -> None:
     parser.add_argument("--no-compile", action="store_true")
     args = parser.parse_args()
 
+    ranks = Ranks.open()
     torch.manual_seed(0)
     config = ReaderConfig(args.vocab_size, args.dim, args.layers, args.heads, args.kv_heads, args.ffn)
-    model = Reader(config).to(chosen_device(args.device))
+    model = Reader(config).to(ranks.device if ranks.count > 1 else chosen_device(args.device))
     opts = optimizers(model, args.muon_lr, args.adam_lr)
     base = [[g["lr"] for g in o.param_groups] for o in opts]
     samples = SampleSet(args.samples, mixed(args.middle_weight))
     copies = iter(())
     if args.copies is not None:
         synthetic_rows = SampleSet(args.copies, MIDDLES)
-        copies = synthetic_rows.batches(args.micro_tokens, args.micro_tokens, 1, seed=int(time.time()))
+        seed = int(ranks.told_by_first(time.time() % 86_400))
+        copies = synthetic_rows.batches(args.micro_tokens, args.micro_tokens, 1, seed)
     valid = {v.name: SampleSet(v, MIDDLES) for v in args.valid}
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "reader.pt"
@@ -122,9 +126,10 @@ def main() -> None:
         for o, s in zip(opts, state["optimizers"], strict=True):
             o.load_state_dict(s)
         step, seconds, tokens = state["step"], state["seconds"], state["tokens"]
-        print(f"resumed at step {step}", flush=True)
+        ranks.say(f"resumed at step {step}")
+    ranks.wait()
     parameters = sum(p.numel() for p in model.parameters())
-    print(f"{parameters / 1e6:.2f} M parameters, buckets {samples.bucket_lengths(args.buckets)}", flush=True)
+    ranks.say(f"{parameters / 1e6:.2f} M parameters, buckets {samples.bucket_lengths(args.buckets)}")
     loss_of = next_token_loss if args.no_compile else torch.compile(next_token_loss, dynamic=False)
     torch._dynamo.config.cache_size_limit = 64
     replicas = Replicas(model, loss_of, args.workers)
@@ -139,6 +144,7 @@ def main() -> None:
     saved, running = time.time(), None
     with (args.out / "curve.jsonl").open("a") as curve:
         for batch in samples.batches(args.batch_tokens, args.micro_tokens, args.buckets, seed=step):
+            seconds = ranks.told_by_first(seconds)
             if seconds >= 60 * min(args.minutes, args.stop_minutes) or step >= args.max_steps:
                 break
             began = time.time()
@@ -151,7 +157,11 @@ def main() -> None:
                 replicas.warm_up((batch[0].ids, batch[0].weights))
                 shapes.add(shape)
             synthetic = [(b.ids, b.weights * args.copies_share) for b in next(copies, [])]
-            value = replicas.backward([(b.ids, b.weights) for b in batch] + synthetic)
+            # Every process draws the whole batch and reads its share.
+            micros = [(b.ids, b.weights) for b in batch] + synthetic
+            value = replicas.backward(micros[ranks.number :: ranks.count])
+            ranks.sum_gradients(model.parameters())
+            value = ranks.sum({"loss": value})["loss"]
             check_finite(value, step, f"samples {', '.join(str(r) for b in batch for r in b.rows)}", checkpoint)
             norm = nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for o in opts:
@@ -161,7 +171,7 @@ def main() -> None:
             tokens += sum(int((b.weights > 0).sum()) for b in batch)
             seconds += time.time() - began
             running = value if running is None else 0.95 * running + 0.05 * value
-            if step % 10 == 0 or step < 5:
+            if ranks.is_first and (step % 10 == 0 or step < 5):
                 speed = sum(b.weights.numel() for b in batch) / (time.time() - began)
                 print(
                     f"step {step} loss {running:.3f} norm {float(norm):.2f} lr x{factor:.2f} tokens {tokens / 1e6:.2f}M "
@@ -170,16 +180,18 @@ def main() -> None:
                 )
                 curve.write(json.dumps({"step": step, "tokens": tokens, "loss": running}) + "\n")
                 curve.flush()
-            if valid and step % args.valid_every == 0:
+            if ranks.is_first and valid and step % args.valid_every == 0:
                 losses = {name: round(validation_loss(model, v), 4) for name, v in valid.items()}
                 print(f"step {step} valid middle loss {losses}", flush=True)
                 curve.write(json.dumps({"step": step, "tokens": tokens, **losses}) + "\n")
-            if time.time() - saved > args.save_minutes * 60:
+            if ranks.is_first and time.time() - saved > args.save_minutes * 60:
                 save(checkpoint, content())
                 saved = time.time()
-    save(checkpoint, content())
-    losses = {name: round(validation_loss(model, v), 4) for name, v in valid.items()}
-    print(f"done: step {step}, {tokens / 1e6:.2f} M tokens, valid middle loss {losses}")
+    if ranks.is_first:
+        save(checkpoint, content())
+        losses = {name: round(validation_loss(model, v), 4) for name, v in valid.items()}
+        print(f"done: step {step}, {tokens / 1e6:.2f} M tokens, valid middle loss {losses}")
+    ranks.close()
 
 
 if __name__ == "__main__":

@@ -13,11 +13,13 @@ import torch
 
 import train_encoder
 import train_fuser
+import train_reader
 from checkpoints import load, read_fuser, save
 from failures import CheckpointError, CorpusError
 from models.reader import Reader, ReaderConfig
 from nodes import Ragged
 from parity import Family
+from samples import CONTEXT, MIDDLE, write
 from tests.layouts import qwen3_embedding
 
 TRAINING = Path(__file__).parent.parent
@@ -117,6 +119,39 @@ def test_two_processes_train_the_encoder_that_one_trains(monkeypatch: pytest.Mon
     two = weights(work, "encoder")
     # Sums of bfloat16 gradients in another order.
     assert all(torch.allclose(one[name], two[name], atol=2e-3) for name in one)
+
+
+def test_two_processes_train_the_reader_that_one_trains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = [(rng.integers(9, 320, 20).tolist(), [CONTEXT] * 16 + [MIDDLE] * 4) for _ in range(24)]
+    write(tmp_path / "samples", rows)
+    line = ["train_reader.py", "--samples", str(tmp_path / "samples"), "--out", str(tmp_path / "one"), "--minutes", "90"]
+    line += ["--max-steps", "3", "--layers", "1", "--dim", "64", "--heads", "4", "--ffn", "96", "--vocab-size", "320"]
+    line += [
+        "--batch-tokens",
+        "256",
+        "--micro-tokens",
+        "64",
+        "--buckets",
+        "1",
+        "--workers",
+        "1",
+        "--no-compile",
+        "--device",
+        "cpu",
+    ]
+    monkeypatch.setattr(sys, "argv", line)
+    train_reader.main()
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--"]
+    command = [sys.executable, *torchrun, *line, "--out", str(tmp_path / "two")]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, cwd=TRAINING, capture_output=True, text=True, env=environment, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("done: step 3") == 1
+    one, two = (load(tmp_path / name / "reader.pt") for name in ("one", "two"))
+    assert (one["step"], one["tokens"]) == (two["step"], two["tokens"])
+    # Sums of bfloat16 gradients in another order.
+    assert all(torch.allclose(one["model"][name], two["model"][name], atol=5e-3) for name in one["model"])
 
 
 def test_a_damaged_state_is_named(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
