@@ -112,11 +112,11 @@ function kindFaultOf({ manifest }: Pack, runs: readonly GraphKind[]): string | u
 
 /** Why no card has room for the reader; undefined where one has, and where none tells. */
 async function cardShortageOf({ pack, memory = SYSTEM_MEMORY }: PackOptions): Promise<string | undefined> {
-  const { reader } = packMemory(pack.manifest);
+  const { readerOnCard: needed } = packMemory(pack.manifest);
   const [roomiest] = (await memory.cards()).toSorted((a, b) => b.free - a.free);
-  if (roomiest === undefined || roomiest.free >= reader) return undefined;
+  if (roomiest === undefined || roomiest.free >= needed) return undefined;
   const { name, free, total } = roomiest;
-  return `the reader takes about ${sizeText(reader)}, and ${name} has ${sizeText(free)} of ${sizeText(total)} free`;
+  return `the reader takes about ${sizeText(needed)}, and ${name} has ${sizeText(free)} of ${sizeText(total)} free`;
 }
 
 function keyOf({ manifest }: Pack): string {

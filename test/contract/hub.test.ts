@@ -15,7 +15,7 @@ import { FIRST_SHARD, failure, HubFixture, ID, PATIENCE, SHARD, TINY } from "./h
 
 const CLI = fileURLToPath(new URL("../../engine/cli.ts", import.meta.url));
 const TLS = fileURLToPath(new URL("../fixtures/tls", import.meta.url));
-const IMPATIENT = { ...PATIENCE, stallMs: 300 };
+const IMPATIENT = { ...PATIENCE, stallMs: 1000 };
 
 let own: HubFixture;
 beforeEach(async () => {
@@ -65,7 +65,9 @@ describe("survives", () => {
     ["a body that stalls", { kind: "stall", afterBytes: 30_000 }],
   ] as const)("%s", async (_, fault) => {
     own.fail(SHARD, fault);
-    await own.expectWhole(await own.add({ hub: { patience: fault.kind === "stall" ? IMPATIENT : PATIENCE } }));
+    await own.expectWhole(
+      await own.add({ hub: { patience: fault.kind === "stall" ? { ...IMPATIENT, attempts: 10 } : PATIENCE } }),
+    );
     expect(own.hub.rangesOf(SHARD).length).toBeGreaterThanOrEqual(2);
   });
 

@@ -5,7 +5,7 @@ import { ADDED_FORMAT, catalogue } from "../../engine/pack/catalogue.ts";
 import type { ModelChoices, OfferedModel } from "../../engine/protocol.ts";
 import { consentText, fitText, installedRow, offeredRow, remediesOf, sizeText } from "../../extension/modelText.ts";
 
-const MACHINE = { memoryBytes: 16e9, freeDiskBytes: 100e9 };
+const MACHINE = { memoryBytes: 32e9, freeDiskBytes: 100e9 };
 const OFFERED: OfferedModel[] = catalogue(ADDED_FORMAT).map(({ id, repository, ...model }) => ({
   ...model,
   name: id,
@@ -42,13 +42,13 @@ describe("an offered model", () => {
     expect(offeredRow(offered("0.5B"), MACHINE, "webgpu")).toEqual({
       label: "$(cloud-download) Qwen2.5-Coder 0.5B",
       description: "fits this machine",
-      detail: "About 1.0 GB download, 1.4 GB disk, 930 MB memory · Apache 2.0",
+      detail: "About 1.0 GB download, 1.4 GB disk, 1.1 GB memory · Apache 2.0",
     });
   });
 
   it("says what an unfinished download left", () => {
     expect(offeredRow({ ...offered("3B"), here: 2.5e9 }, MACHINE, "webgpu").detail).toBe(
-      "About 6.2 GB download, 8.4 GB disk, 3.3 GB memory · Qwen Research Licence · 2.5 GB are here",
+      "About 6.2 GB download, 8.4 GB disk, 4.6 GB memory · Qwen Research Licence · 2.5 GB are here",
     );
   });
 
