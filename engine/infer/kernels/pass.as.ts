@@ -27,6 +27,7 @@ import {
   PLAN,
   QKV,
   QUERY_SCALE,
+  RESTING,
   ROWS,
   SCRATCH,
   SCRATCH_BYTES,
@@ -49,6 +50,13 @@ const CHUNK: i32 = 64;
 /** How often a helper looks for the next pass before it sleeps: about half a millisecond, longer than the engine needs between two. */
 const LOOKS: i32 = 1000000;
 
+/**
+ * How often a thread looks for another's task to end before it gives way, and for how many nanoseconds: who has that task may be
+ * waiting for this core.
+ */
+const PATIENCE: i32 = 20000;
+const REST: i64 = 50000;
+
 /** Takes part in every pass, until the counter of passes is negative. */
 export function help(thread: i32): void {
   let seen = 0;
@@ -67,7 +75,7 @@ export function help(thread: i32): void {
 
 /** One pass over the plan's rows, with every helper that wakes in time. */
 export function run(): void {
-  while (atomic.load<i32>(ACTIVE) != 0) {}
+  for (let looks = 0; atomic.load<i32>(ACTIVE) != 0; looks++) if (looks > PATIENCE) rest();
   memory.fill(word(COUNTERS), 0, (word(LAYERS) * LAYER_OPERATIONS + 1) * COUNTER_BYTES);
   atomic.store<i32>(OPEN, 1);
   atomic.add<i32>(GENERATION, 1);
@@ -156,8 +164,13 @@ function finish(operation: i32): void {
 /** Waits for the tasks that others have claimed; answers the next operation. */
 @inline
 function settle(operation: i32, tasks: i32): i32 {
-  while (atomic.load<i32>(counter(operation), FINISHED) < tasks) {}
+  for (let looks = 0; atomic.load<i32>(counter(operation), FINISHED) < tasks; looks++) if (looks > PATIENCE) rest();
   return operation + 1;
+}
+
+/** Nobody wakes who rests. */
+function rest(): void {
+  atomic.wait<i32>(RESTING, 0, REST);
 }
 
 /** `x += input @ matrix`. */

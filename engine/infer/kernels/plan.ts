@@ -6,6 +6,8 @@ export const GENERATION = 512;
 export const OPEN = 576;
 /** Helpers inside a pass. */
 export const ACTIVE = 640;
+/** Always 0. */
+export const RESTING = 704;
 /** Constants that loops read: written as literals, the compiler would make them anew at every use. */
 export const CONSTANTS = 2048;
 /** First word of the plan. */
