@@ -120,9 +120,10 @@ async function openGraph(
 async function kernelsFor(
   file: string,
   shape: ReaderShape,
-  { threads }: Runtime,
+  { threads, kernels = true }: Runtime,
   problems: Problem[],
 ): Promise<Kernels | undefined> {
+  if (!kernels) return undefined;
   try {
     return await openKernels(file, { ...shape, threads, caches: mostCaches(shape) });
   } catch (error) {

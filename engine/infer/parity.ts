@@ -108,7 +108,7 @@ export async function recordGreedy(
 ): Promise<ParityFile> {
   const ids = tokenizer.encode(RECORDED_TEXT);
   const { runtime } = await openRuntime(["cpu"], 0);
-  const continuation = await continued(pack, ids, runtime);
+  const continuation = await continued(pack, ids, { ...runtime, kernels: false });
   const texts = [{ text: RECORDED_TEXT, ids }];
   return { ...known, embed: [], projector: [], reader: [], tokenizer: texts, greedy: { prompt: ids, continuation } };
 }

@@ -6,6 +6,8 @@ import { loadProvider, type Provider } from "./provider.ts";
 export interface Runtime {
   readonly providers: readonly Provider[];
   readonly threads: number;
+  /** False: the reader has no kernels of its own, and its weights lie in memory once. */
+  readonly kernels?: boolean;
 }
 
 /** Providers in the order of the setting, `cpu` added last; unknown names become problems. `threads` 0 means all cores but one. */
