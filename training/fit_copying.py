@@ -72,7 +72,8 @@ def places_of(reader: Reader, tokenizer: Tokenizer, sample: Sample, number: int,
     ids = ids[:-1]  # without the end of text: the engine ends a line itself
     p = probabilities(reader, ids, count)
     start = sample.prefix[-BEFORE:]
-    others = [encode(tokenizer, sample.suffix[:AFTER])] + [encode(tokenizer, c.text) for c in reversed(sample.retrieved)]
+    chunks = [encode(tokenizer, c.text.rstrip() + "\n") for c in reversed(sample.retrieved)]
+    others = [encode(tokenizer, sample.suffix[:AFTER]), *chunks]
     # Mode none copies from its own file alone.
     sources = [encode(tokenizer, start), *(others[:1] if before == "nothing" else others)]
     places = []

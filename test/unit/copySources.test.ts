@@ -28,6 +28,6 @@ it("goes back to the start of a line, and takes the best chunks", () => {
   expect(kept.length).toBeLessThanOrEqual(20_000);
   expect(kept).toMatch(/^value = compute.*\nlast$/s);
   expect(others.slice(1).map((ids) => tokenizer.decode([...ids]))).toEqual(
-    Array.from({ length: 8 }, (_, n) => `x${n + 2} = 1`),
+    Array.from({ length: 8 }, (_, n) => `x${n + 2} = 1\n`),
   );
 });
