@@ -46,8 +46,10 @@ model were used. Weights: MIT.
 
 ## What it is for
 
-The first run of Precis, offline and in seconds. It knows common Python and copies names from the text around it and from
-retrieved text. It does not know libraries the way a large model does; for that, add a Qwen2.5-Coder pack.
+The first run of Precis, offline and in seconds. It knows common Python; most of what it gets right has been written before, in
+the file or in the repository, and is copied: the engine mixes what followed the same tokens earlier into the reader's
+distribution, by the weights in `pack.json`. It does not know libraries the way a large model does; for that, add a
+Qwen2.5-Coder pack.
 
 ## Stages
 
