@@ -12,7 +12,7 @@ python="${PYTHON:-python}"
 run="$WORK/large" minutes="${MINUTES:-25}"
 tokenizer="$run/tokenizer/tokenizer.json"
 shape=(--vocab-size 16384 --layers 12 --dim 512 --heads 8 --kv-heads 2 --ffn 1536)
-gpu=(--device cuda --workers 1)
+gpu=(--device "${DEVICE:-cuda}" --workers 1)
 
 # shellcheck disable=SC2086
 "$python" corpus.py --packages $PACKAGES --exclude "$UNSEEN" --out "$WORK/corpus" --max-repo-bytes 6000000
