@@ -1,10 +1,11 @@
 // Projector add-ons: a folder with encoder, fuser and projector, trained for one reader. Beside a pack with that reader it
 // gives the mode compressed; its encoder and fuser take the place of the pack's, since the projector reads their vectors.
-import { readdir, readFile } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { Ajv } from "ajv";
-import { EngineError, errnoOf, messageOf } from "../errors.ts";
+import { EngineError, errnoOf } from "../errors.ts";
 import schema from "./addOn.schema.json" with { type: "json" };
+import { readManifestFile } from "./manifestFile.ts";
 import packSchema from "./pack.schema.json" with { type: "json" };
 import { contradictionsOf, type Pack, type PackManifest, sha256Of, sizeOf } from "./pack.ts";
 import { isPartial } from "./partialFolders.ts";
@@ -123,19 +124,8 @@ async function namesIn(dir: string): Promise<string[]> {
   }
 }
 
-async function readManifest(dir: string): Promise<unknown> {
-  const file = join(dir, ADDON_FILE);
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (error) {
-    throw new EngineError("ADDON_MISSING", `${file} cannot be read: ${messageOf(error)}`, { cause: error });
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new EngineError("ADDON_CORRUPT", `${file} is not JSON: ${messageOf(error)}`, { cause: error });
-  }
+function readManifest(dir: string): Promise<unknown> {
+  return readManifestFile(join(dir, ADDON_FILE), { missing: "ADDON_MISSING", corrupt: "ADDON_CORRUPT" });
 }
 
 function checkManifest(dir: string, raw: unknown): AddOnManifest {

@@ -1,12 +1,13 @@
 // Model packs: folder -> checked manifest. No code outside this file reads pack.json, and none guesses what it does not say.
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { isAbsolute, join, resolve } from "node:path";
 import { Ajv } from "ajv";
 import envPaths from "env-paths";
 import type { Level, Mode } from "../domain.ts";
 import { EngineError, errnoOf, messageOf } from "../errors.ts";
+import { readManifestFile } from "./manifestFile.ts";
 import schema from "./pack.schema.json" with { type: "json" };
 import { isPartial } from "./partialFolders.ts";
 
@@ -209,19 +210,8 @@ export function pseudoLengthOf({ projector }: PackManifest): number {
   return projector === undefined ? 0 : projector.perNode * projector.readerDim;
 }
 
-async function readManifest(dir: string): Promise<unknown> {
-  const file = join(dir, "pack.json");
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (error) {
-    throw new EngineError("PACK_MISSING", `${file} cannot be read: ${messageOf(error)}`, { cause: error });
-  }
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new EngineError("PACK_CORRUPT", `${file} is not JSON: ${messageOf(error)}`, { cause: error });
-  }
+function readManifest(dir: string): Promise<unknown> {
+  return readManifestFile(join(dir, "pack.json"), { missing: "PACK_MISSING", corrupt: "PACK_CORRUPT" });
 }
 
 function checkManifest(dir: string, raw: unknown): PackManifest {
