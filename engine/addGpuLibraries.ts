@@ -1,9 +1,10 @@
 // The recipe of the GPU's libraries: the package that the runtime's own install script names -> its libraries in a folder of ours,
 // and links to them beside the runtime.
-import { mkdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { mkdir, rename, rm, statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { DOWNLOAD_PERCENT, Pace, type ReportProgress } from "./downloadPace.ts";
 import { EngineError, errnoOf } from "./errors.ts";
+import { exists } from "./exists.ts";
 import { librariesFolder, linkLibraries, type RuntimeLibraries, runtimeLibraries } from "./infer/runtimeLibraries.ts";
 import { openConnection, type ProxyChoice } from "./pack/connection.ts";
 import { downloadFile } from "./pack/download.ts";
@@ -97,14 +98,4 @@ function neededHere(): RuntimeLibraries {
   if (libraries !== undefined) return libraries;
   const system = `${process.platform}-${process.arch}`;
   throw new EngineError("GPU_LIBRARIES_NONE", `the runtime needs none on ${system}`);
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return false;
-    throw error;
-  }
 }

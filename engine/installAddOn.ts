@@ -1,8 +1,9 @@
 // The recipe of `precis packs add`: an add-on's folder -> the same among this machine's packs, its encoder made where it was only
 // named, and its answers compared with those of training.
-import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { EngineError, errnoOf } from "./errors.ts";
+import { exists } from "./exists.ts";
 import { type AddOnParityFile, checkAddOnParity } from "./infer/addOnParity.ts";
 import { ADDON_FILE, type AddOn, type AddOnManifest, isAddOn, openAddOn, verifyAddOn } from "./pack/addOn.ts";
 import type { MatrixFormat } from "./pack/matrices.ts";
@@ -61,16 +62,6 @@ async function folderFor(parent: string, id: string): Promise<string> {
   for (let n = 1; ; n += 1) {
     const dir = join(parent, n === 1 ? id : `${id}-${n}`);
     if (!(await exists(dir)) || (await isAddOn(dir))) return dir;
-  }
-}
-
-async function exists(dir: string): Promise<boolean> {
-  try {
-    await stat(dir);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return false;
-    throw error;
   }
 }
 

@@ -1,9 +1,10 @@
 // The recipe of a prepared pack: a Qwen2-architecture checkpoint in Hugging Face's layout, or a stock ONNX export -> a pack
 // folder with its graphs, its tokenizer and prompt formats, and another pack's encoder and fuser, since a reader alone finds
 // nothing.
-import { copyFile, mkdir, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rename, rm, statfs, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { EngineError, errnoOf } from "./errors.ts";
+import { exists } from "./exists.ts";
 import { CHUNKER_VERSION } from "./indexing/chunk.ts";
 import { type ParityFile, recordGreedy } from "./infer/parity.ts";
 import { loadTokenizer, type Tokenizer } from "./infer/tokenizer.ts";
@@ -196,14 +197,4 @@ async function licenceOf(source: string): Promise<string> {
   if (!(await exists(readme))) return "unknown";
   const [, front = ""] = /^---\n(.*?)\n---/s.exec(await readFile(readme, "utf8")) ?? [];
   return /^license: *(\S+)/m.exec(front)?.[1] ?? "unknown";
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (errnoOf(error) === "ENOENT") return false;
-    throw error;
-  }
 }
