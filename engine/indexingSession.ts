@@ -9,7 +9,7 @@ import { type PowerSource, pauseFor, remembered } from "./power.ts";
 import type { Progress } from "./progress.ts";
 import { progressText } from "./progressText.ts";
 import type { IndexingOutcome, IndexingPause } from "./protocol.ts";
-import type { Session } from "./session.ts";
+import type { Doing, Session } from "./session.ts";
 import { markUsed, removeStaleStores } from "./staleStores.ts";
 
 /** Unsaved text goes into the index after this pause in typing. */
@@ -32,6 +32,9 @@ const CUT_OFF = {
   superseded: "Indexing starts anew",
   stopped: "Stopping",
 } as const;
+
+const LOADING: Doing = { state: "starting", message: "Loading the models", percent: 0 };
+const OPENING: Doing = { state: "starting", message: "Opening the index", percent: 0 };
 
 export class IndexingSession {
   readonly #session: Session;
@@ -65,20 +68,13 @@ export class IndexingSession {
 
   /** Takes up settings that only a fresh engine can. */
   async restart(): Promise<void> {
-    await this.#inTurn(async () => {
-      await this.#closeEngine();
-      await this.#startEngine();
-    });
+    await this.#inTurn(() => this.#startEngine());
     await this.refresh();
   }
 
   /** Takes up settings that a folder reads when it is opened. */
   async reopen(): Promise<void> {
-    await this.#inTurn(async () => {
-      await this.#untilUpdated();
-      this.#session.folders.closeAll();
-      await this.#openFolders();
-    });
+    await this.#inTurn(() => this.#openFolders({ isAnew: true }));
     await this.refresh();
   }
 
@@ -168,6 +164,7 @@ export class IndexingSession {
   }
 
   async stop(): Promise<void> {
+    this.#session.end();
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#timers.clear();
     this.#running?.aborter.abort("stopped");
@@ -175,9 +172,12 @@ export class IndexingSession {
     await this.#closeEngine();
   }
 
+  /** In place of the one there is. */
   async #startEngine(): Promise<void> {
     const session = this.#session;
-    session.show({ state: "starting", message: "Loading the models", percent: 0 });
+    // Whoever looks meanwhile must not take an index that is not open for an empty one.
+    session.show(LOADING);
+    await this.#closeEngine();
     try {
       const { packsDir, preparedDirs, workers } = session.installation;
       const cacheDir = this.#session.storeParent;
@@ -199,12 +199,13 @@ export class IndexingSession {
   }
 
   /** Opens what is not open, closes what is no more in the window or is now read with a folder around it. */
-  async #openFolders(): Promise<void> {
+  async #openFolders({ isAnew = false } = {}): Promise<void> {
     const { engine, folders, settings } = this.#session;
     this.#session.cover = this.#cover();
-    await this.#untilUpdated();
-    for (const root of folders.roots) if (!this.#session.cover.has(root)) folders.close(root);
     if (engine === undefined) return;
+    this.#session.show(OPENING);
+    await this.#untilUpdated();
+    for (const root of folders.roots) if (isAnew || !this.#session.cover.has(root)) folders.close(root);
     const parent = this.#session.storeParent;
     for (const root of this.#session.cover.keys()) {
       const storeDir = storeDirOf(parent, root);

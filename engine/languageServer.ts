@@ -63,6 +63,8 @@ export class LanguageServer {
   readonly #behaviour: BehaviourSession;
   readonly #models: ModelSession;
   readonly #startProgress: StartProgress;
+  /** Resolved once there are settings and folders to begin with: changes are told earlier, and are changes to those. */
+  readonly #begun = Promise.withResolvers<void>();
 
   /** `power`: what the machine runs on; background indexing may wait for it. */
   constructor(connection: Connection, installation: Installation, power: PowerSource = SYSTEM_POWER) {
@@ -172,19 +174,22 @@ export class LanguageServer {
       });
     }
     if (workspace?.workspaceFolders) {
-      this.#connection.workspace.onDidChangeWorkspaceFolders(({ added, removed }) =>
-        this.#indexing.changeFolders(added, removed),
-      );
+      this.#connection.workspace.onDidChangeWorkspaceFolders(async ({ added, removed }) => {
+        await this.#begun.promise;
+        await this.#indexing.changeFolders(added, removed);
+      });
     }
     await this.#session.pullSettings();
     await this.#behaviour.start();
     await this.#models.linkGpuLibraries();
-    await this.#indexing.start(client?.workspaceFolders ?? []);
+    const started = this.#indexing.start(client?.workspaceFolders ?? []);
+    this.#begun.resolve();
+    await started;
   }
 
   async #settingsChanged(): Promise<void> {
-    const before = this.#session.settings;
-    await this.#session.pullSettings();
+    await this.#begun.promise;
+    const before = await this.#session.pullSettings();
     const after = this.#session.settings;
     const isDifferent = (name: keyof Settings) => JSON.stringify(before[name]) !== JSON.stringify(after[name]);
     if (RESTARTING.some(isDifferent)) {

@@ -39,6 +39,9 @@ export class Session {
   readonly #installation: Installation;
   readonly #readerKeys = new Map<string, string>();
   #doing: Doing = { state: "starting", message: "Starting", percent: 0 };
+  #isEnding = false;
+  /** The editor is asked one question after another, so that each answer has one before it. */
+  #pull: Promise<void> = Promise.resolve();
 
   constructor(connection: Connection, installation: Installation) {
     this.connection = connection;
@@ -66,8 +69,21 @@ export class Session {
     return storesDir ?? storageDir ?? envPaths("precis", { suffix: "" }).cache;
   }
 
-  /** Asks the editor for the settings; one that cannot be asked gets the defaults. */
-  async pullSettings(): Promise<void> {
+  /** Asks the editor for the settings; one that cannot be asked gets the defaults. Answers those before. */
+  pullSettings(): Promise<Settings> {
+    const answer = this.#pull.then(async () => {
+      const before = this.settings;
+      await this.#askSettings();
+      return before;
+    });
+    this.#pull = answer.then(
+      () => {},
+      () => {},
+    );
+    return answer;
+  }
+
+  async #askSettings(): Promise<void> {
     const canAsk = this.client?.capabilities.workspace?.configuration === true;
     const raw: unknown = canAsk ? await this.connection.workspace.getConfiguration(SETTINGS_SECTION) : {};
     const { settings, problems } = parseSettings(raw);
@@ -78,7 +94,13 @@ export class Session {
   /** Sends the status; what the session is doing stays as it was when nothing is given. */
   show(doing: Doing = this.#doing): void {
     this.#doing = doing;
+    if (this.#isEnding) return;
     void this.connection.sendNotification(STATUS, this.#status());
+  }
+
+  /** No status from now on: what is being closed would look like an empty index. */
+  end(): void {
+    this.#isEnding = true;
   }
 
   #status(): EngineStatus {

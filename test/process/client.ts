@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import {
   createProtocolConnection,
+  DidChangeConfigurationNotification,
   DidChangeTextDocumentNotification,
   DidOpenTextDocumentNotification,
   ExecuteCommandRequest,
@@ -15,6 +16,7 @@ import {
   InlineCompletionRequest,
   InlineCompletionTriggerKind,
   type ProtocolConnection,
+  type RegistrationParams,
   ShutdownRequest,
   StreamMessageReader,
   StreamMessageWriter,
@@ -87,7 +89,12 @@ export async function startClient(options: TestClientOptions): Promise<TestClien
     settings: options.settings ?? {},
   });
   connection.onRequest("workspace/configuration", () => [client.settings]);
-  connection.onRequest("client/registerCapability", () => null);
+  connection.onRequest("client/registerCapability", async ({ registrations }: RegistrationParams) => {
+    // As the editor's library does before it answers.
+    if (registrations.some(({ method }) => method === DidChangeConfigurationNotification.method))
+      await connection.sendNotification(DidChangeConfigurationNotification.type, { settings: null });
+    return null;
+  });
   connection.onRequest("window/workDoneProgress/create", () => null);
   connection.listen();
   await connection.sendRequest(InitializeRequest.type, {
