@@ -167,6 +167,9 @@ def main() -> None:
     add("--count", type=int, required=True, help="samples to train on")
     add("--valid", type=int, default=200, help="samples held out")
     add("--held-out", type=float, default=0.1, help="share of the repositories for valid")
+    add(
+        "--valid-chunks", type=Path, help="chunks.jsonl of other repositories, all for valid; none of --chunks is held out then"
+    )
     add("--max-repos", type=int, default=10**9)
     add("--windows", action="store_true", help="the paper's windows instead of the engine's chunks")
     add("--random", action="store_true", help="contexts at random, HEF's control")
@@ -179,13 +182,25 @@ def main() -> None:
 
     rules = Rules(args.min_stars, args.min_files, args.min_imports, args.min_neighbours, args.windows, at_random=args.random)
     found = [s for _, s in zip(range(args.max_repos), sources(args.chunks, rules), strict=False)]
-    if len(found) < 2:
+    if args.valid_chunks is not None:
+        valid, train = list(sources(args.valid_chunks, rules)), found
+        both = {s.name for s in valid} & {s.name for s in train}
+        if both:
+            raise CorpusError(f"{', '.join(sorted(both))} stands in both files of chunks: leave it out of one of them.")
+        if not valid or not train:
+            raise CorpusError(
+                f"{args.chunks} has {len(train)} repositories that pass the rules, {args.valid_chunks} {len(valid)}: "
+                "one of each is needed."
+            )
+    elif len(found) < 2:
         raise CorpusError(
             f"{args.chunks} has {len(found)} repositories that pass the rules; two are needed, one of them held out."
         )
-    random.Random(args.seed).shuffle(found)
-    held = max(1, min(len(found) - 1, round(args.held_out * len(found))))
-    for name, part, wanted in (("valid", found[:held], args.valid), ("train", found[held:], args.count)):
+    else:
+        random.Random(args.seed).shuffle(found)
+        held = max(1, min(len(found) - 1, round(args.held_out * len(found))))
+        valid, train = found[:held], found[held:]
+    for name, part, wanted in (("valid", valid, args.valid), ("train", train, args.count)):
         rng = np.random.default_rng((args.seed, len(name)))
         drawn: list[FimSample] = []
         for _ in range(40 * wanted):

@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--max-tokens", type=int, default=160)
     parser.add_argument("--repo-bytes", type=int, default=400_000)
     parser.add_argument("--total-bytes", type=int, default=1_000_000_000)
+    parser.add_argument("--split", choices=["train", "held-out"], default="train")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
 
@@ -68,7 +69,7 @@ def main() -> None:
         for name, group in groupby(map(json.loads, lines), key=lambda r: str(r["repo"])):
             records = list(group)
             learning = MACHINE_LEARNING.search(name) is not None
-            if records[0]["split"] != "train" or len(records) < 8 or total > args.total_bytes:
+            if records[0]["split"] != args.split or len(records) < 8 or total > args.total_bytes:
                 continue
             files = part_of(records, args.repo_bytes if learning else args.repo_bytes // 4)
             chunks = cut_by_engine(files, command, args.tokenizer, args.max_tokens)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,18 @@ class Ranks:
         total = total if self.device.type == "cpu" else total.to(self.device, torch.float32)
         dist.all_reduce(total)
         return dict(zip(names, total.tolist(), strict=True))
+
+    def gathered(self, own: Tensor, count: int) -> Tensor:
+        """`count` rows, of which this process made every n-th, n processes taking turns; gradients reach its own alone.
+
+        The sum of all processes' gradients is then that of one process which made every row.
+        """
+        if self.count == 1:
+            return own
+        places = torch.arange(self.number, count, self.count, device=own.device)
+        rows = own.new_zeros((count, *own.shape[1:])).index_copy(0, places, own.detach())
+        dist.all_reduce(rows)
+        return rows.index_copy(0, places, own)
 
     def told_by_first(self, value: float) -> float:
         """The first process's value, so that all decide alike."""

@@ -8,12 +8,14 @@ another's, such as Qwen3-Embedding:
 
     python train_fuser.py --encoder DIR --text work/chunks/chunks.jsonl --out work/fuser --minutes 10
 
-Killed and started again, it goes on to the same loss.
+Killed and started again, it goes on to the same loss. Several processes share the groups of a step, and each sees the negatives
+of all: torchrun --nproc-per-node 2 -- train_fuser.py ...
 """
 
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +29,9 @@ from failures import CorpusError, check_finite, run_stage
 from losses import info_nce
 from models.fuser import Fuser
 from nodes import Ragged
+from parallel import chosen_device, device_of
 from pretrained_encoder import load_encoder as load_pretrained
+from ranks import Ranks
 from train_reader import optimizers
 from unfinished import Progress, Unfinished
 from vectors import encode_rows
@@ -50,6 +54,19 @@ def split(members: NDArray[np.int64], rng: np.random.Generator, most: int) -> tu
     return left[-most:], right[: int(rng.integers(1, most + 1))]
 
 
+def fused(fuser: Fuser, groups: list[NDArray[np.float32]]) -> Tensor:
+    """[n, d], where the fuser is."""
+    device = device_of(fuser)
+    if not groups:
+        return torch.zeros((0, fuser.config.vector_dim), device=device)
+    children, lengths = padded(groups, fuser.config.branching)
+    return fuser(children.to(device), lengths.to(device))
+
+
+Step = tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]
+"""(fused groups, their fused siblings, a held-out child of each, repositories), [n, d] each."""
+
+
 class Groups:
     """Files and folders as lists of rows of `vectors`."""
 
@@ -65,33 +82,33 @@ class Groups:
         grouped = [np.flatnonzero(folder_of == f) for f in np.unique(folder_of)]
         self.by_folder = [g for g in grouped if len(g) >= 2]
 
-    def files_step(self, fuser: Fuser, rng: np.random.Generator, n: int) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:
-        """(fused group, fused sibling group, a held-out child, repositories)."""
+    def files_step(self, fuser: Fuser, rng: np.random.Generator, n: int, ranks: Ranks) -> Step:
+        """Of `n` files. Every process draws all of them and fuses its share."""
         b = fuser.config.branching
         picked = rng.choice(self.files, n, replace=False)
         pairs = [split(self.by_file[i], rng, b) for i in picked]
-        a = fuser(*padded([self.vectors[x] for x, _ in pairs], b))
-        z = fuser(*padded([self.vectors[y] for _, y in pairs], b))
-        child = torch.from_numpy(self.vectors[[int(rng.choice(y)) for _, y in pairs]])
-        return a, z, child, self.file_repo[picked]
+        children = self.vectors[[int(rng.choice(y)) for _, y in pairs]]
+        own = pairs[ranks.number :: ranks.count]
+        a, z = (fused(fuser, [self.vectors[pair[side]] for pair in own]) for side in (0, 1))
+        child = torch.from_numpy(children).to(a.device)
+        return ranks.gathered(a, n), ranks.gathered(z, n), child, self.file_repo[picked]
 
-    def folders_step(self, fuser: Fuser, rng: np.random.Generator, n: int) -> tuple[Tensor, Tensor, Tensor, NDArray[np.int64]]:
+    def folders_step(self, fuser: Fuser, rng: np.random.Generator, n: int, ranks: Ranks) -> Step:
         """The same one level up: children are fused files."""
         b = fuser.config.branching
-        picked = rng.choice(len(self.by_folder), min(n, len(self.by_folder)), replace=False)
+        n = min(n, len(self.by_folder))
+        picked = rng.choice(len(self.by_folder), n, replace=False)
         pairs = [split(self.by_folder[i], rng, b) for i in picked]
-        flat = [f for pair in pairs for side in pair for f in side]
-        fused = fuser(*padded([self.vectors[self.by_file[f][:b]] for f in flat], b))
-        sides, at = [], 0
-        for pair in pairs:
-            for side in pair:
-                sides.append(fused[at : at + len(side)])
-                at += len(side)
-        lengths = torch.tensor([len(s) for s in sides], dtype=torch.int32)
-        children = torch.stack([nn.functional.pad(s, (0, 0, 0, b - len(s))) for s in sides])
-        parents = fuser(children, lengths)
-        child = torch.stack([s[int(rng.integers(len(s)))] for s in sides[1::2]])
-        return parents[::2], parents[1::2], child, self.file_repo[[self.by_folder[i][0] for i in picked]]
+        held = [int(rng.integers(len(sibling))) for _, sibling in pairs][ranks.number :: ranks.count]
+        own = pairs[ranks.number :: ranks.count]
+        files = fused(fuser, [self.vectors[self.by_file[f][:b]] for pair in own for side in pair for f in side])
+        sides = list(files.split([len(side) for pair in own for side in pair]))
+        lengths = torch.tensor([len(side) for side in sides], dtype=torch.int32, device=files.device)
+        widened = [nn.functional.pad(side, (0, 0, 0, b - len(side))) for side in sides]
+        parents = fuser(torch.stack(widened), lengths) if sides else files
+        child = torch.stack([side[i] for side, i in zip(sides[1::2], held, strict=True)]) if sides else files
+        a, z, child = (ranks.gathered(rows, n) for rows in (parents[::2], parents[1::2], child))
+        return a, z, child, self.file_repo[[self.by_folder[i][0] for i in picked]]
 
 
 Labelled = tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
@@ -104,16 +121,16 @@ def whole_repositories(repos: NDArray[np.int64], most: int, rng: np.random.Gener
     return np.sort(rows)
 
 
-def own_vectors(run: Path, nodes: Path, most: int, rng: np.random.Generator) -> Labelled:
-    encoder, _ = load_encoder(run)
+def own_vectors(run: Path, nodes: Path, most: int, rng: np.random.Generator, device: torch.device) -> Labelled:
+    encoder = load_encoder(run)[0].to(device)
     data = np.load(nodes / "chunks.npz")
     rows = whole_repositories(data["repos"], most, rng)
     vectors = encode_rows(encoder, Ragged(data["tokens"], data["offsets"]), rows)
     return vectors, data["files"][rows], data["folders"][rows], data["repos"][rows]
 
 
-def pretrained_vectors(folder: Path, text: Path, cache: Path, most: int, rng: np.random.Generator) -> Labelled:
-    """Of chunks as engine_chunks.py wrote them; encoded once and kept."""
+def pretrained_vectors(folder: Path, text: Path, cache: Path, most: int, rng: np.random.Generator, ranks: Ranks) -> Labelled:
+    """Of chunks as engine_chunks.py wrote them; encoded once, by the first process, and kept."""
     repositories = [json.loads(line) for line in text.read_text().splitlines() if line.strip()]
     chunks = [(number, chunk) for number, r in enumerate(repositories) for chunk in r["chunks"]]
     if not chunks:
@@ -124,8 +141,11 @@ def pretrained_vectors(folder: Path, text: Path, cache: Path, most: int, rng: np
     texts = [chunks[i][1]["encoderText"] or chunks[i][1]["text"] for i in rows]
     keys = [key_of(t) for t in texts]
     encoder = load_pretrained(folder)
-    cache.mkdir(parents=True, exist_ok=True)
-    encode_new(dict(zip(keys, texts, strict=True)), encoder, cache, f"{encoder.name}-chunks")
+    if ranks.is_first:
+        cache.mkdir(parents=True, exist_ok=True)
+        encoder.model.to(ranks.device)
+        encode_new(dict(zip(keys, texts, strict=True)), encoder, cache, f"{encoder.name}-chunks")
+    ranks.wait()
     known, vectors = read_parts(cache, f"{encoder.name}-chunks")
     place = {key: i for i, key in enumerate(known)}
     files = np.unique(names, return_inverse=True)[1].astype(np.int64)
@@ -147,15 +167,20 @@ def main() -> None:
     parser.add_argument("--save-every", type=int, default=100, help="steps; started again, it goes on from the last")
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--branching", type=int, default=8)
+    parser.add_argument("--device", help="default: a GPU if there is one")
     args = parser.parse_args()
 
+    ranks = Ranks.open()
+    ranks = ranks if ranks.count > 1 else replace(ranks, device=chosen_device(args.device))
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     out = args.run or args.out
     if args.run is not None and args.nodes is not None:
-        vectors, files, folders, repos = own_vectors(args.run, args.nodes, args.chunks, rng)
+        vectors, files, folders, repos = own_vectors(args.run, args.nodes, args.chunks, rng, ranks.device)
     elif args.encoder is not None and args.text is not None and args.out is not None:
-        vectors, files, folders, repos = pretrained_vectors(args.encoder, args.text, args.out / "vectors", args.chunks, rng)
+        vectors, files, folders, repos = pretrained_vectors(
+            args.encoder, args.text, args.out / "vectors", args.chunks, rng, ranks
+        )
     else:
         raise CorpusError("give --run and --nodes, or --encoder, --text and --out.")
     held = repos % 20 == 0
@@ -164,31 +189,37 @@ def main() -> None:
     if not train.files:
         raise CorpusError("no file of a repository that is not held out has two chunks: there is nothing to fuse.")
     dim = vectors.shape[1]
-    fuser = new_fuser(dim, max(1, dim // 64), args.layers, args.branching)
+    fuser = new_fuser(dim, max(1, dim // 64), args.layers, args.branching).to(ranks.device)
     opts = optimizers(fuser, 0.01, 1e-3)
     base = [o.param_groups[0]["lr"] for o in opts]
 
-    def loss_of(groups: Groups, step: int, n: int) -> tuple[Tensor, float]:
+    def loss_of(groups: Groups, step: int, n: int, among: Ranks) -> tuple[Tensor, float]:
         n = min(n, len(groups.files))
         by_file = step % 2 == 1 or len(groups.by_folder) < 8
-        a, z, child, repo = (groups.files_step if by_file else groups.folders_step)(fuser, rng, n)
-        same = torch.from_numpy(repo[:, None] == repo[None, :])
+        a, z, child, repo = (groups.files_step if by_file else groups.folders_step)(fuser, rng, n, among)
+        same = torch.from_numpy(repo[:, None] == repo[None, :]).to(a.device)
         loss = info_nce(a, z, TEMPERATURE, same) + info_nce(a, child, TEMPERATURE, same)
-        hits = (a @ z.T).masked_fill(same & ~torch.eye(len(a), dtype=torch.bool), -2).argmax(-1) == torch.arange(len(a))
+        own = torch.eye(len(a), dtype=torch.bool, device=a.device)
+        hits = (a @ z.T).masked_fill(same & ~own, -2).argmax(-1) == torch.arange(len(a), device=a.device)
         return loss, float(hits.float().mean())
 
     told = ("minutes", "max_steps", "batch", "chunks", "layers", "branching")
     made_by = {name: getattr(args, name) for name in told} | {"vectors": list(vectors.shape)}
     unfinished = Unfinished(out / "fuser.unfinished.pt", made_by, args.save_every)
     done = unfinished.resume(fuser, opts, rng)
+    ranks.wait()
     began, step, running = time.time() - done.seconds, done.step, done.loss
-    while time.time() - began < args.minutes * 60 and step < args.max_steps:
-        progress = max((time.time() - began) / (args.minutes * 60), step / args.max_steps)
+    while True:
+        progress = max(ranks.told_by_first(time.time() - began) / (args.minutes * 60), step / args.max_steps)
+        if progress >= 1.0:
+            break
         for o, rate in zip(opts, base, strict=True):
             o.param_groups[0]["lr"] = rate * min(1.0, (step + 1) / 50, (1.0 - progress) / 0.6 + 0.01)
-        loss, _ = loss_of(train, step, args.batch)
+        loss, _ = loss_of(train, step, args.batch, ranks)
         check_finite(float(loss.detach()), step, "drawn with seed 0", unfinished.file)
-        loss.backward()
+        if loss.requires_grad:  # a process beyond the last group fuses nothing
+            loss.backward()
+        ranks.sum_gradients(fuser.parameters())
         nn.utils.clip_grad_norm_(fuser.parameters(), 1.0)
         for o in opts:
             o.step()
@@ -196,14 +227,18 @@ def main() -> None:
         step += 1
         running = float(loss.detach()) if step == 1 else 0.98 * running + 0.02 * float(loss.detach())
         if step % 50 == 0:
-            print(f"step {step} loss {running:.3f} {(time.time() - began) / 60:.1f} min", flush=True)
-        unfinished.keep(fuser, opts, rng, Progress(step, time.time() - began, running))
+            ranks.say(f"step {step} loss {running:.3f} {(time.time() - began) / 60:.1f} min")
+        if ranks.is_first:
+            unfinished.keep(fuser, opts, rng, Progress(step, time.time() - began, running))
     with torch.no_grad():
-        recall = np.mean([loss_of(test, 1, 48)[1] for _ in range(10)]) if test.files else 0.0
+        alone = Ranks(0, 1, ranks.device)
+        recall = np.mean([loss_of(test, 1, 48, alone)[1] for _ in range(10)]) if test.files else 0.0
     facts = {"steps": step, "loss": round(running, 3), "held-out sibling recall at 1": round(float(recall), 3)}
-    print(json.dumps(facts))
-    save(out / "fuser.pt", fuser, facts)
-    unfinished.remove()
+    ranks.say(json.dumps(facts))
+    if ranks.is_first:
+        save(out / "fuser.pt", fuser, facts)
+        unfinished.remove()
+    ranks.close()
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Encoder(nn.Module):
     def pool(self, embeds: Tensor, lengths: Tensor) -> Tensor:
         """Token embeddings [n, t, dim], [n] -> [n, vector_dim]."""
         hidden = self.trunk(embeds)
-        valid = torch.arange(embeds.shape[1])[None, :] < lengths[:, None]
+        valid = torch.arange(embeds.shape[1], device=embeds.device)[None, :] < lengths[:, None]
         pooled = (hidden.float() * valid[..., None]).sum(1) / lengths[:, None]
         return F.normalize(self.out(pooled).float(), dim=-1)
 

@@ -31,7 +31,7 @@ class MeanFuser(nn.Module):
 
     def forward(self, children: Tensor, lengths: Tensor) -> Tensor:
         """[n, branching, vector_dim], [n] -> [n, vector_dim]."""
-        valid = torch.arange(self.branching)[None, :] < lengths[:, None]
+        valid = torch.arange(self.branching, device=lengths.device)[None, :] < lengths[:, None]
         return F.normalize((children * valid[..., None]).sum(1), dim=-1)
 
 
@@ -51,5 +51,5 @@ class Fuser(nn.Module):
         """[n, branching, vector_dim], [n] -> [n, vector_dim]."""
         # Unit vectors have components of about d^-0.5; the trunk expects about 1.
         hidden = self.trunk(self.w_in(children * self.config.vector_dim**0.5))
-        last = hidden[torch.arange(len(lengths)), lengths.long() - 1]
+        last = hidden[torch.arange(len(lengths), device=lengths.device), lengths.long() - 1]
         return F.normalize(self.w_out(last).float(), dim=-1)

@@ -4,7 +4,8 @@
 #   RUN=DIR CHUNKS=FILE WORK=DIR bash runs/llavacode.sh
 #
 # RUN: a finished run of small.sh (reader, encoder, projector). CHUNKS: chunks.jsonl of engine_chunks.py, with syntax trees.
-# STEPS, BATCH, VALID, LEFT, RIGHT set the scale. Rows that are there already are not made again.
+# VALID_CHUNKS: those of repositories that nothing was trained on (held_out.py); without it a quarter of CHUNKS is held out.
+# STEPS, BATCH, VALID, LEFT, RIGHT, PER_NODE set the scale. Rows that are there already are not made again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 : "${RUN:?}" "${CHUNKS:?}" "${WORK:?}"
@@ -15,7 +16,8 @@ samples="$WORK/samples"
 models=(--reader "$RUN" --encoder "$RUN" --cache "$WORK/vectors")
 
 [ -f "$samples/train.jsonl" ] ||
-  "$python" draw_samples.py --chunks "$CHUNKS" --out "$samples" --count 1200 --valid 300 --held-out 0.25
+  "$python" draw_samples.py --chunks "$CHUNKS" --out "$samples" --count 1600 --valid 600 --held-out 0.25 \
+    ${VALID_CHUNKS:+--valid-chunks "$VALID_CHUNKS"}
 
 # NAME MODES OPTIONS...: trains and evaluates.
 row() {
@@ -23,7 +25,7 @@ row() {
   shift 2
   [ -f "$WORK/$name/rows.jsonl" ] && return
   "$python" train_projector.py "${models[@]}" --samples "$samples/train.jsonl" --out "$WORK/$name" \
-    --steps "$steps" --batch "$batch" --micro 8 --contexts 8 --per-node 4 --left-tokens "${LEFT:-160}" --right-tokens "${RIGHT:-48}" \
+    --steps "$steps" --batch "$batch" --micro 8 --contexts 8 --per-node "${PER_NODE:-2}" --left-tokens "${LEFT:-160}" --right-tokens "${RIGHT:-48}" \
     --rollout-tokens 24 --precision bfloat16 "$@"
   # shellcheck disable=SC2086
   "$python" evaluate_projector.py "${models[@]}" --projector "$WORK/$name/projector.pt" --samples "$samples/valid.jsonl" \

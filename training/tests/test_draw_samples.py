@@ -79,6 +79,19 @@ def test_samples_follow_the_papers_rules(monkeypatch: pytest.MonkeyPatch, chunks
     assert len({s.middle.count("\n") for s in found["train"]}) > 3
 
 
+def test_valid_samples_of_other_chunks(monkeypatch: pytest.MonkeyPatch, chunks: Path) -> None:
+    other = chunks.parent / "other.jsonl"
+    other.write_text(json.dumps(repository("omega")) + "\n")
+    found = drawn(monkeypatch, chunks, "--valid-chunks", str(other))
+    assert {s.repo for s in found["valid"]} == {"omega"}
+    assert {s.repo for s in found["train"]} == {"alpha", "beta", "gamma", "delta"}
+    with pytest.raises(CorpusError, match="alpha, .* stands in both"):
+        drawn(monkeypatch, chunks, "--valid-chunks", str(chunks))
+    other.write_text("")
+    with pytest.raises(CorpusError, match=r"other.jsonl 0: one of each"):
+        drawn(monkeypatch, chunks, "--valid-chunks", str(other))
+
+
 def test_the_same_seed_draws_the_same(monkeypatch: pytest.MonkeyPatch, chunks: Path) -> None:
     first = drawn(monkeypatch, chunks)
     assert first == drawn(monkeypatch, chunks)
