@@ -28,9 +28,10 @@ def new_encoder(reader: Reader, layers: int = 3) -> Encoder:
     return encoder
 
 
-def new_fuser(vector_dim: int, heads: int, layers: int = 2, branching: int = 8) -> Fuser:
-    """A fuser of the vectors' own width."""
-    trunk = ReaderConfig(32, vector_dim, layers, heads, max(1, heads // 2), 2 * vector_dim, branching)
+def new_fuser(vector_dim: int, heads: int, layers: int = 2, branching: int = 8, width: int | None = None) -> Fuser:
+    """A fuser as wide as the vectors are long, unless a width is given."""
+    dim = width or vector_dim
+    trunk = ReaderConfig(32, dim, layers, heads, max(1, heads // 2), 2 * dim, branching)
     return Fuser(FuserConfig(trunk, vector_dim, branching))
 
 

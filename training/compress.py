@@ -1,5 +1,6 @@
-"""Samples -> losses of the pseudo-tokens, with everything but the projector frozen (LlavaCode, section 3.5)."""
+"""Samples -> losses of the pseudo-tokens (LlavaCode, section 3.5; HEF, section 3.6); who trains what is the stage's choice."""
 
+import contextlib
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,9 @@ from torch import Tensor
 
 from context_vectors import ContextVectors
 from fim_samples import Context, FimSample
+from hierarchy import fused_file, grouped
 from losses import LossWeights, cosine_alignment, kl_to_teacher, reinforce, sequence_cross_entropy, token_log_probs
+from models.fuser import Fuser
 from models.projector import Projector
 from pretrained import PretrainedReader
 from ranks import Ranks
@@ -38,7 +41,7 @@ class Objective:
 
 @dataclass
 class Compressor:
-    """Reader, projector and the contexts' vectors."""
+    """Reader, projector, the contexts' vectors, and a fuser where files have nodes too."""
 
     reader: PretrainedReader
     projector: Projector
@@ -47,6 +50,11 @@ class Compressor:
     count: int
     """Contexts a sample."""
     objective: Objective
+    fuser: Fuser | None = None
+    files: int = 0
+    """Nodes of files a sample, fused from its contexts; 0 without a fuser."""
+    mixed: bool = False
+    """Matrices in bfloat16, weights as they are: for a reader that is trained itself."""
 
     def contexts_of(self, sample: FimSample) -> list[Context]:
         """Worst first, as they stand before the prompt."""
@@ -57,24 +65,49 @@ class Compressor:
         vectors = self.vectors.of_contexts(contexts).to(self.reader.table.weight.device)
         return self.projector(vectors).flatten(0, 1), vectors
 
+    def file_vectors(self, files: list[list[Context]]) -> Tensor:
+        """[n, d], each fused from the contexts of one file."""
+        assert self.fuser is not None, "Nodes of files need a fuser."
+        device = self.reader.table.weight.device
+        parts = [self.vectors.of_contexts(contexts).to(device) for contexts in files]
+        return fused_file(self.fuser, *grouped(parts, self.fuser.config.branching))
+
+    def rows_of(self, samples: list[FimSample]) -> Tensor:
+        """Pseudo-tokens [n · per_node, reader_dim] as they stand before the prompts: a sample's files, then its chunks."""
+        chunks = [self.contexts_of(s) for s in samples]
+        files = [s.files(self.files)[::-1] for s in samples]
+        vectors = self.vectors.of_contexts([c for part in chunks for c in part]).to(self.reader.table.weight.device)
+        flat = [group for part in files for group in part]
+        if flat:
+            of_chunks = iter(vectors.split([len(part) for part in chunks]))
+            of_files = iter(self.file_vectors(flat).split([len(part) for part in files]))
+            vectors = torch.cat([v for pair in zip(of_files, of_chunks, strict=True) for v in pair])
+        return self.projector(vectors).flatten(0, 1)
+
+    def precision(self) -> contextlib.AbstractContextManager[object]:
+        """What the terms are worked out under."""
+        kind = self.reader.table.weight.device.type
+        return torch.autocast(kind, torch.bfloat16) if self.mixed else contextlib.nullcontext()
+
     def prompts(self, samples: list[FimSample]) -> Sequences:
-        return sequences_of(self.reader, samples, "compressed", self.lengths, self.count, self.projector.config.per_node)
+        per_node = self.projector.config.per_node
+        return sequences_of(self.reader, samples, "compressed", self.lengths, self.count, per_node, self.files)
 
     def targets(self, samples: list[FimSample]) -> tuple[Tensor, Tensor]:
         rows = [middle_ids(self.reader, s, self.lengths) for s in samples]
         return right_padded(rows, self.reader.table.weight.device)
 
     def backward(self, batch: list[FimSample], step: int, micro: int, seed: int, ranks: Ranks) -> dict[str, float]:
-        """Adds the batch's gradients to the projector's; returns the batch's mean terms, the same in every process.
+        """Adds the batch's gradients to those of what is trained; returns the batch's mean terms, the same in every process.
 
         Each sample weighs the same however the batch is spread over processes and micro-batches.
         """
         found: dict[str, float] = {}
-        pretrains = step < self.objective.pretrain_steps
         own = batch[ranks.number :: ranks.count]
         for start in range(0, max(1, len(own)), micro):
             part = own[start : start + micro]
-            terms = {} if not part else self.repeat(part, step) if pretrains else self.terms(part, step, seed + start, ranks)
+            with self.precision():
+                terms = {} if not part else self.terms_of(part, step, seed + start, ranks)
             share = len(part) / len(batch)
             if terms:
                 losses = {k: v for k, v in terms.items() if isinstance(v, Tensor)}
@@ -100,9 +133,15 @@ class Compressor:
         (self.objective.weights.alignment * loss / ranks.count).backward()
         return {"alignment": float(loss.detach())}
 
+    def terms_of(self, samples: list[FimSample], step: int, seed: int, ranks: Ranks) -> dict[str, Tensor | float]:
+        """Those of a step."""
+        if step < self.objective.pretrain_steps:
+            return self.repeat(samples, step)
+        return self.terms(samples, step, seed, ranks)
+
     def terms(self, samples: list[FimSample], step: int, seed: int, ranks: Ranks) -> dict[str, Tensor | float]:
         """Tensors are losses; numbers are for the log."""
-        rows, _ = self.project([c for s in samples for c in self.contexts_of(s)])
+        rows = self.rows_of(samples)
         prompts = self.prompts(samples)
         ids, mask = self.targets(samples)
         logits = target_logits(self.reader, prompts, rows, ids, mask)

@@ -15,7 +15,7 @@ import json
 import random
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ import numpy as np
 
 from chunks import Chunk, JaccardIndex, from_engine, identifiers
 from failures import CorpusError, run_stage
-from fim_samples import Context, FimSample, write_samples
+from fim_samples import Context, FimSample, read_samples, write_samples
 from samples import window
 
 IMPORT = re.compile(r"^\s*(?:import|from)\s", re.MULTILINE)
@@ -48,8 +48,6 @@ class Rules:
     windows: bool = False
     keep: int = 16
     """Neighbours kept of each sample."""
-    at_random: bool = False
-    """Chunks of other files at random instead of the most similar: HEF's control (table 4)."""
 
 
 @dataclass
@@ -129,7 +127,8 @@ def context_of(source: Source, chunk: Chunk, overlap: float) -> Context:
     row = source.features.get(id(chunk), {})
     qualified = str(row.get("qualifiedName", ""))
     names = ([qualified] if qualified else []) + [str(n) for n in row.get("defines", []) if n != qualified.rpartition(".")[2]]
-    return Context(chunk.path, chunk.text, chunk.encoder_text, str(row.get("linearised", "")), names, round(overlap, 4))
+    linearised = str(row.get("linearised", ""))
+    return Context(chunk.path, chunk.text, chunk.encoder_text, linearised, names, round(overlap, 4), chunk.start_line)
 
 
 def draw(source: Source, rng: np.random.Generator, rules: Rules, one_line: bool, number: int) -> FimSample | None:
@@ -150,13 +149,28 @@ def draw(source: Source, rng: np.random.Generator, rules: Rules, one_line: bool,
     suffix = "\n" + "\n".join(lines[start + count :])
     index = source.index(count, rules.windows)
     found = index.search(identifiers(window(prefix, suffix)), path, rules.keep)
-    if rules.at_random:
-        others = [chunk for chunk in index.chunks if chunk.path != path]
-        found = [(0.0, others[i]) for i in rng.permutation(len(others))[: rules.keep]]
     if len(found) < rules.min_neighbours:
         return None
     contexts = [context_of(source, chunk, overlap) for overlap, chunk in found]
     return FimSample(f"{source.name}/{number}", source.name, path, prefix[-KEPT:], "\n".join(hole), suffix[:KEPT], contexts)
+
+
+def with_random_contexts(sample: FimSample, source: Source, seed: int, rules: Rules) -> FimSample:
+    """The same hole with chunks of other files of its repository in place of its neighbours."""
+    others = [chunk for chunk in source.index(sample.middle.count("\n") + 1, rules.windows).chunks if chunk.path != sample.path]
+    # A generator of the sample's own, so that its contexts do not hang on the samples before it.
+    rng = np.random.default_rng((seed, *hashlib.blake2b(sample.id.encode(), digest_size=8).digest()))
+    drawn = [others[i] for i in rng.permutation(len(others))[: rules.keep]]
+    return replace(sample, contexts=[context_of(source, chunk, 0.0) for chunk in drawn])
+
+
+def again_at_random(samples: list[FimSample], found: list[Source], seed: int, rules: Rules) -> list[FimSample]:
+    """Samples of a file with contexts at random; raises where their repository is not there."""
+    by_name = {source.name: source for source in found}
+    absent = sorted({s.repo for s in samples} - by_name.keys())
+    if absent:
+        raise CorpusError(f"--chunks lacks {', '.join(absent[:5])}: give the file the samples were drawn from.")
+    return [with_random_contexts(s, by_name[s.repo], seed, rules) for s in samples]
 
 
 def main() -> None:
@@ -172,7 +186,9 @@ def main() -> None:
     )
     add("--max-repos", type=int, default=10**9)
     add("--windows", action="store_true", help="the paper's windows instead of the engine's chunks")
-    add("--random", action="store_true", help="contexts at random, HEF's control")
+    add("--random", action="store_true", help="chunks of other files at random as contexts, HEF's control (table 4)")
+    add("--holes", type=Path, help="with --random: the holes of this sample file again, as train.jsonl")
+    add("--keep", type=int, default=Rules.keep, help="contexts kept of each sample")
     add("--min-stars", type=int, default=Rules.min_stars, help="where a repository's row has its stars")
     add("--min-files", type=int, default=Rules.min_files)
     add("--min-imports", type=int, default=Rules.min_imports)
@@ -180,7 +196,7 @@ def main() -> None:
     add("--seed", type=int, default=0)
     args = parser.parse_args()
 
-    rules = Rules(args.min_stars, args.min_files, args.min_imports, args.min_neighbours, args.windows, at_random=args.random)
+    rules = Rules(args.min_stars, args.min_files, args.min_imports, args.min_neighbours, args.windows, args.keep)
     found = [s for _, s in zip(range(args.max_repos), sources(args.chunks, rules), strict=False)]
     if args.valid_chunks is not None:
         valid, train = list(sources(args.valid_chunks, rules)), found
@@ -200,6 +216,10 @@ def main() -> None:
         random.Random(args.seed).shuffle(found)
         held = max(1, min(len(found) - 1, round(args.held_out * len(found))))
         valid, train = found[:held], found[held:]
+    if args.holes is not None:
+        count = write_samples(args.out / "train.jsonl", again_at_random(read_samples(args.holes), found, args.seed, rules))
+        print(f"train: {count} holes of {args.holes} with contexts at random")
+        return
     for name, part, wanted in (("valid", valid, args.valid), ("train", train, args.count)):
         rng = np.random.default_rng((args.seed, len(name)))
         drawn: list[FimSample] = []
@@ -214,6 +234,8 @@ def main() -> None:
             raise CorpusError(
                 f"no {name} sample passes the rules: lower --min-neighbours or --min-imports, or bring more files."
             )
+        if args.random:
+            drawn = again_at_random(drawn, part, args.seed, rules)
         write_samples(args.out / f"{name}.jsonl", drawn)
         lines = np.asarray([s.middle.count("\n") + 1 for s in drawn])
         spread = f"{lines.mean():.2f} lines in the mean, at most {lines.max()}"

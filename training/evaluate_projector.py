@@ -1,6 +1,6 @@
 """A reader and a projector on held-out samples, in the three modes: rows for metrics.py, and how far apart the rows stand.
 
-    python evaluate_projector.py --reader DIR --encoder DIR --projector FILE --samples FILE --out rows.jsonl
+    python evaluate_projector.py --reader DIR --encoder DIR --projector FILE [--fuser FILE] --samples FILE --out rows.jsonl
 
 Each middle is completed greedily up to its number of lines; `nll` is that of the true middle, in nats. Modes: the prompt alone,
 with the text of the contexts, with their pseudo-tokens.
@@ -17,7 +17,7 @@ import torch
 import checkpoints
 from compress import Compressor, Objective
 from context_vectors import ContextVectors
-from failures import CorpusError, run_stage
+from failures import CheckpointError, CorpusError, run_stage
 from fim_samples import FimSample, read_samples
 from losses import LossWeights, token_log_probs
 from pretrained import load_reader
@@ -37,7 +37,7 @@ def rows_of(compressor: Compressor, samples: list[FimSample], mode: Mode) -> lis
     rows = None
     if mode == "compressed":
         prompts = compressor.prompts(samples)
-        rows, _ = compressor.project([c for s in samples for c in compressor.contexts_of(s)])
+        rows = compressor.rows_of(samples)
     else:
         prompts = sequences_of(compressor.reader, samples, mode, compressor.lengths, compressor.count)
     ids, mask = compressor.targets(samples)
@@ -77,11 +77,13 @@ def main() -> None:
     add("--encoder", type=Path)
     add("--vectors", type=Path)
     add("--cache", type=Path, help="where encoded contexts are kept; default: vectors/ beside --out")
-    add("--projector", type=Path, required=True, help="projector.pt of train_projector.py")
+    add("--projector", type=Path, required=True, help="projector.pt of train_projector.py or train_end_to_end.py")
+    add("--fuser", type=Path, help="fuser.pt of train_end_to_end.py, for nodes of files")
     add("--samples", type=Path, required=True)
     add("--out", type=Path, required=True)
     add("--modes", nargs="+", choices=["none", "full", "compressed"], default=["none", "full", "compressed"])
     add("--contexts", type=int, help="contexts a sample; default: as in training")
+    add("--files", type=int, help="nodes of files a sample; default: as in training")
     add("--limit", type=int)
     add("--batch", type=int, default=16)
     add("--collapse", type=Path, help="distances of 100 contexts as JSON")
@@ -99,12 +101,16 @@ def main() -> None:
     encoder = load_encoder(args.encoder) if args.encoder is not None else None
     if encoder is not None:
         encoder.model.to(ranks.device)
-    contexts = [c for s in samples for c in s.contexts[:count]]
+    files = int(facts.get("files", 0)) if args.files is None else args.files
+    if files and args.fuser is None:
+        raise CheckpointError(f"{args.projector} was trained with nodes of files: name their fuser with --fuser, or --files 0.")
+    contexts = [c for s in samples for c in (s.contexts if files else s.contexts[:count])]
     vectors = ContextVectors.of(contexts, modality, encoder, args.vectors, args.cache or args.out.parent / "vectors", ranks)
     checkpoints.same_shapes(projector.config, vectors.dim, reader.dim, args.projector)
     lengths = Lengths(**facts["lengths"]) if "lengths" in facts else OWN_LENGTHS
+    fuser = checkpoints.read_fuser(args.fuser, vectors.dim).to(ranks.device) if args.fuser is not None else None
     projector.to(ranks.device)
-    compressor = Compressor(reader, projector, vectors, lengths, count, Objective(LossWeights()))
+    compressor = Compressor(reader, projector, vectors, lengths, count, Objective(LossWeights()), fuser, files)
     began, done, total = time.monotonic(), 0, len(samples) * len(args.modes)
     with args.out.open("w") as out:
         for mode in args.modes:

@@ -2,10 +2,10 @@
 
     python export_addon.py --run work/projector --reader Qwen2.5-Coder-1.5B --encoder Qwen3-Embedding-0.6B --out DIR
 
---run is the --out of train_projector.py. The reader is named by the sha256 of its tensors, so every pack prepared from that
-checkpoint fits; a pack made of a stock ONNX export has other tensors, and is named with --pack. The encoder lies in the add-on
-(--encoder-format q8 or fp32) or is only named (reference): `precis packs add` then makes it of the checkpoint. Refuses where
-torch and ONNX differ by more than LEAST_COSINE and EXACT.
+--run is the --out of train_projector.py, or of train_end_to_end.py, whose reader/ is then --reader. The reader is named by the
+sha256 of its tensors, so every pack prepared from that checkpoint fits; a pack made of a stock ONNX export has other tensors,
+and is named with --pack. The encoder lies in the add-on (--encoder-format q8 or fp32) or is only named (reference): `precis
+packs add` then makes it of the checkpoint. Refuses where torch and ONNX differ by more than LEAST_COSINE and EXACT.
 """
 
 import argparse
@@ -77,7 +77,7 @@ def checked_facts(facts: dict[str, Any], file: Path) -> dict[str, Any]:
     """Raises for prompts that the engine does not write for a Qwen reader."""
     if facts.get("order", "bare") != "bare":
         raise AddOnError(f"{file} was trained with {facts['order']} prompts; the engine reads a file as bare has it.")
-    if facts.get("lengths", {}).get("entities"):
+    if facts.get("lengths", {}).get("entities") or facts.get("lengths", {}).get("names"):
         raise AddOnError(f"{file} was trained with entity names, which the engine does not write for an add-on.")
     return facts
 
@@ -190,10 +190,15 @@ def model_card(title: str, facts: dict[str, Any], manifest: dict[str, Any], cosi
     encoder, projector = manifest["encoder"], manifest["projector"]
     held = "held in this folder" if "file" in encoder else "not held here: `precis packs add` makes it of the checkpoint"
     parity = "" if cosine is None else f" The exported encoder's vectors have cosine {cosine:.5f} or more with torch's."
+    trained = "A projector between a frozen encoder and a frozen reader, trained by `train_projector.py` as in LlavaCode"
+    if str(facts.get("regime", "")).startswith("HEF"):
+        trained = (
+            f"A projector and the reader trained together by `train_end_to_end.py` ({facts['regime']}), the encoder frozen"
+        )
     lines = "\n".join(f"- {key}: {json.dumps(value)}" for key, value in facts.items())
     return f"""# {title}
 
-A projector between a frozen encoder and a frozen reader, trained by `train_projector.py` as in LlavaCode. With it, Precis gives
+{trained}. With it, Precis gives
 the reader retrieved code as {manifest["pseudoTokens"]} pseudo-tokens at most, in place of text.
 
 - Reader: {manifest["reader"]["name"]}, whatever format a pack has it in
@@ -216,16 +221,22 @@ Made for this reader and this encoder alone; both are checked by the sha256 of t
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parser.add_argument
-    add("--run", type=Path, required=True, help="--out of train_projector.py")
-    add("--reader", type=Path, required=True, help="the checkpoint folder it was trained for")
+    add("--run", type=Path, required=True, help="--out of train_projector.py or train_end_to_end.py")
+    add("--reader", type=Path, required=True, help="the checkpoint folder it was trained for; reader/ of train_end_to_end.py")
     add("--encoder", type=Path, required=True, help="the checkpoint folder it was trained with")
     add("--pack", type=Path, nargs="+", default=[], help="packs of the same reader that were made of stock ONNX exports")
-    add("--fuser", type=Path, help="a fuser.pt for this encoder; default: the mean of the children")
+    add("--fuser", type=Path, help="a fuser.pt for this encoder; default: that of --run, else the mean of the children")
     add("--out", type=Path, required=True, help="the add-on's folder; its name is the add-on's id")
     add("--encoder-format", choices=["reference", "q8", "fp32"], default="q8", help="its matrices; reference: only named")
     add("--encoder-tokens", type=int, default=512, help="longest text it reads")
     add("--instruction", help="task that queries name, in place of that of the encoder's own prompts")
-    add("--levels", nargs="+", choices=["chunk", "file", "directory", "repository"], help="default: chunk, all with --fuser")
+    levels = ["chunk", "file", "directory", "repository"]
+    add(
+        "--levels",
+        nargs="+",
+        choices=levels,
+        help="default: as trained; of train_projector.py chunk, or all with --fuser",
+    )
     add("--chunk-tokens", type=int, default=160, help="longest chunk, as the samples were cut")
     add("--pseudo-tokens", type=int, help="K; default: those of as many contexts as in training")
     add("--version", default="0.1.0")
@@ -246,7 +257,9 @@ def main() -> None:
     encoder = load_encoder(args.encoder, max_tokens=args.encoder_tokens)
     reader_dim = int(read_json(args.reader, "config.json")["hidden_size"])
     checkpoints.same_shapes(projector.config, encoder.dim, reader_dim, file)
-    fuser = MeanFuser(encoder.dim) if args.fuser is None else checkpoints.read_fuser(args.fuser, encoder.dim)
+    trained_fuser = args.run / "fuser.pt"
+    chosen = args.fuser or (trained_fuser if trained_fuser.is_file() else None)
+    fuser = MeanFuser(encoder.dim) if chosen is None else checkpoints.read_fuser(chosen, encoder.dim)
     packs = [weights_of_pack(folder, load_reader(args.reader)) for folder in args.pack]
     if args.encoder_format == "reference" and encoder_weights is None:
         raise AddOnError(f"{args.encoder} has no safetensors, so it cannot be named by them: use --encoder-format q8.")
@@ -274,7 +287,8 @@ def main() -> None:
     parity |= graph_samples(args.out, fuser, projector)
     (args.out / "parity.json").write_text(json.dumps(parity) + "\n")
     c = projector.config
-    levels = args.levels or (["chunk"] if mean else ["chunk", "file", "directory", "repository"])
+    trained_on = ["chunk", *(["file"] if facts["files"] else [])] if "files" in facts else None
+    levels = args.levels or trained_on or (["chunk"] if mean else ["chunk", "file", "directory", "repository"])
     title = f"Projector from {encoder.name} to {args.reader.name}"
     manifest: dict[str, Any] = {
         "schemaVersion": 1, "id": args.out.name, "version": args.version, "title": title, "licence": args.licence,
@@ -290,7 +304,7 @@ def main() -> None:
             "file": "projector.onnx", "perNode": c.per_node, "vectorDim": c.vector_dim, "readerDim": c.reader_dim,
             "levels": levels,
         },
-        "pseudoTokens": args.pseudo_tokens or c.per_node * int(facts.get("contexts", 10)),
+        "pseudoTokens": args.pseudo_tokens or c.per_node * (int(facts.get("contexts", 10)) + int(facts.get("files", 0))),
         "quantisation": f"fuser and projector float32, encoder {args.encoder_format}",
         "parity": "parity.json", "training": facts,
     }  # fmt: skip

@@ -28,6 +28,8 @@ class Context:
     """Names it defines, qualified where the engine knows."""
     overlap: float = 0.0
     """Jaccard similarity to the window around the hole, by which it was found."""
+    line: int = 0
+    """Its first line in its file, from 0: the order in which chunks of one file are fused."""
     uwl: float | None = None
     """σ(log p(y|x,c) − log p(y|x)) under a reference reader (HEF, equation 3)."""
 
@@ -49,6 +51,14 @@ class FimSample:
     middle: str
     suffix: str
     contexts: list[Context] = field(default_factory=list)
+
+    def files(self, most: int) -> list[list[Context]]:
+        """Contexts of each file that has two or more, in the order of their lines; the file of the best context first."""
+        by_path: dict[str, list[Context]] = {}
+        for context in self.contexts:
+            by_path.setdefault(context.path, []).append(context)
+        shared = [sorted(group, key=lambda c: c.line) for group in by_path.values() if len(group) > 1]
+        return shared[:most]
 
 
 def write_samples(file: Path, samples: Iterable[FimSample]) -> int:

@@ -4,17 +4,19 @@ Contexts stand worst first, so that the best is next to the prompt, whatever the
 (`<|fim_prefix|>L<|fim_suffix|>R<|fim_middle|>`, left : right = 2 : 1); `spm` is what our own reader was trained with.
 """
 
+import argparse
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from entity_names import entity_names
 from fim_samples import Context, FimSample
 from pretrained import PretrainedReader
-from samples import PSM, RETRIEVED, SPM, encode, left_ids
+from samples import NAMES, PSM, RETRIEVED, SPM, encode, left_ids
 from tokenizer import FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
 
 BARE = FIM_PREFIX + "{prefix}" + FIM_SUFFIX + "{suffix}" + FIM_MIDDLE
@@ -33,11 +35,28 @@ class Lengths:
     """Of all retrieved text, in `full` mode."""
     middle: int = 256
     entities: int = 0
-    """Of names put before the prompt: 64 in HEF, section 3.8; 0 for none."""
+    """Of names the contexts define, put before the prompt: 64 in HEF, section 3.8; 0 for none."""
+    names: int = 0
+    """Of names likely to be written next (entity_names.py), in the form our own reader was trained with; 0 for none."""
 
 
 OWN_LENGTHS = Lengths(384, 128, 448, 96)
 """What our small reader was trained with."""
+
+
+def add_lengths(parser: argparse.ArgumentParser) -> None:
+    """An option for each length."""
+    for field in fields(Lengths):
+        ours = getattr(OWN_LENGTHS, field.name)
+        default = f"default {ours} for ours, {field.default} for others"
+        parser.add_argument(f"--{field.name}-tokens", type=int, help=default)
+
+
+def lengths_of(args: argparse.Namespace, reader: PretrainedReader) -> Lengths:
+    """The reader's lengths with what was asked for instead."""
+    chosen = asdict(OWN_LENGTHS if reader.order == "spm" else Lengths())
+    asked = {name: getattr(args, f"{name}_tokens") for name in chosen}
+    return Lengths(**chosen | {name: value for name, value in asked.items() if value is not None})
 
 
 @dataclass
@@ -52,10 +71,15 @@ class Sequences:
     """bool [B, T], true at slots of pseudo-tokens."""
 
 
+def prompt_parts(tokenizer: Tokenizer, sample: FimSample, lengths: Lengths) -> tuple[list[int], list[int]]:
+    """Ids before and behind the hole, cut to their lengths."""
+    right = encode(tokenizer, sample.suffix[: 8 * lengths.right])[: lengths.right]
+    return left_ids(tokenizer, sample.prefix, lengths.left), right
+
+
 def prompt_ids(tokenizer: Tokenizer, sample: FimSample, order: str, lengths: Lengths) -> list[int]:
     """The prompt up to the place where the completion begins."""
-    left = left_ids(tokenizer, sample.prefix, lengths.left)
-    right = encode(tokenizer, sample.suffix[: 8 * lengths.right])[: lengths.right]
+    left, right = prompt_parts(tokenizer, sample, lengths)
     ids: list[int] = []
     for part in re.split(r"(\{prefix\}|\{suffix\})", TEMPLATES[order].replace("{path}", sample.path)):
         ids += left if part == "{prefix}" else right if part == "{suffix}" else encode(tokenizer, part)
@@ -85,6 +109,15 @@ def entity_ids(tokenizer: Tokenizer, contexts: list[Context], budget: int) -> li
     return ids
 
 
+def likely_ids(reader: PretrainedReader, sample: FimSample, contexts: list[Context], lengths: Lengths) -> list[int]:
+    """Names of the contexts that are likely to come next and that the prompt does not hold yet, at most `lengths.names`."""
+    left, right = prompt_parts(reader.tokenizer, sample, lengths)
+    prefix, suffix = reader.tokenizer.decode(left), reader.tokenizer.decode(right)
+    room = lengths.names - len(encode(reader.tokenizer, NAMES.format(names="")))
+    names = entity_names([c.text for c in contexts], prefix, suffix, room, lambda text: len(encode(reader.tokenizer, text)))
+    return encode(reader.tokenizer, NAMES.format(names=" ".join(names))) if names else []
+
+
 def middle_ids(reader: PretrainedReader, sample: FimSample, lengths: Lengths) -> list[int]:
     """The middle and the end of text; cut, without the end, where it is too long."""
     ids = encode(reader.tokenizer, sample.middle)
@@ -92,18 +125,27 @@ def middle_ids(reader: PretrainedReader, sample: FimSample, lengths: Lengths) ->
 
 
 def sequences_of(
-    reader: PretrainedReader, samples: list[FimSample], mode: Mode, lengths: Lengths, count: int, per_node: int = 1
+    reader: PretrainedReader,
+    samples: list[FimSample],
+    mode: Mode,
+    lengths: Lengths,
+    count: int,
+    per_node: int = 1,
+    files: int = 0,
 ) -> Sequences:
-    """Prompts with `count` contexts at most. `per_node`: pseudo-tokens of one context."""
+    """Prompts with `count` contexts and `files` nodes of files at most. `per_node`: pseudo-tokens of one node."""
     rows: list[tuple[int, list[int]]] = []
     for sample in samples:
         contexts = sample.contexts[:count]
         ids = prompt_ids(reader.tokenizer, sample, reader.order, lengths)
         if lengths.entities:
             ids = entity_ids(reader.tokenizer, contexts, lengths.entities) + ids
+        if lengths.names:
+            ids = likely_ids(reader, sample, contexts, lengths) + ids
         if mode == "full":
             ids = text_ids(reader.tokenizer, contexts, lengths.context) + ids
-        rows.append((per_node * len(contexts) if mode == "compressed" else 0, ids))
+        nodes = len(contexts) + len(sample.files(files))
+        rows.append((per_node * nodes if mode == "compressed" else 0, ids))
     return padded(rows, reader.end, reader.table.weight.device)
 
 

@@ -87,7 +87,8 @@ def run_steps(
     """Trains `model`; returns what the model card should say. Raises NonFiniteLossError with the batch's samples."""
     out.mkdir(parents=True, exist_ok=True)
     file, curve_file = out / "checkpoint.pt", out / "curve.jsonl"
-    optimizer = torch.optim.AdamW(model.parameters(), lr=plan.lr, weight_decay=0.0)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=plan.lr, weight_decay=0.0)
     step, before = resume(file, model, optimizer, facts, plan)
     made_by = {"config": asdict(model.config), "plan": asdict(plan), **facts}  # type: ignore[call-overload]
     first = step
@@ -99,7 +100,9 @@ def run_steps(
     while step < plan.steps:
         batch = [samples[i] for i in plan.batch_of(step, len(samples))]
         terms = backward(batch, step, plan.micro, plan.seed, ranks)
-        bad = [name for name, value in terms.items() if not math.isfinite(value)]
+        ranks.sum_gradients(trained)
+        norm = float(nn.utils.clip_grad_norm_(trained, CLIP))
+        bad = [name for name, value in (terms | {"norm of the gradient": norm}).items() if not math.isfinite(value)]
         if bad:
             kept = f"{file} holds the last good state, step {saved_step(file)}" if file.exists() else "nothing was saved yet"
             ids = ", ".join(s.id for s in batch[:8]) + (f" and {len(batch) - 8} more" if len(batch) > 8 else "")
@@ -107,8 +110,6 @@ def run_steps(
                 f"{', '.join(bad)} is no finite number at step {step}; batch: {ids}. Stopped; {kept}. "
                 "Look at these samples, or lower --lr, and start again."
             )
-        ranks.sum_gradients(model.parameters())
-        norm = float(nn.utils.clip_grad_norm_(model.parameters(), CLIP))
         for group in optimizer.param_groups:
             group["lr"] = plan.rate(step)
         optimizer.step()

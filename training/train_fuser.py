@@ -166,6 +166,8 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=24_000, help="chunks of the corpus used")
     parser.add_argument("--save-every", type=int, default=100, help="steps; started again, it goes on from the last")
     parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--width", type=int, help="of the transformer; default: that of the vectors")
+    parser.add_argument("--cache", type=Path, help="where encoded chunks are kept, for --encoder; default: vectors/ of --out")
     parser.add_argument("--branching", type=int, default=8)
     parser.add_argument("--device", help="default: a GPU if there is one")
     args = parser.parse_args()
@@ -178,9 +180,8 @@ def main() -> None:
     if args.run is not None and args.nodes is not None:
         vectors, files, folders, repos = own_vectors(args.run, args.nodes, args.chunks, rng, ranks.device)
     elif args.encoder is not None and args.text is not None and args.out is not None:
-        vectors, files, folders, repos = pretrained_vectors(
-            args.encoder, args.text, args.out / "vectors", args.chunks, rng, ranks
-        )
+        cache = args.cache or args.out / "vectors"
+        vectors, files, folders, repos = pretrained_vectors(args.encoder, args.text, cache, args.chunks, rng, ranks)
     else:
         raise CorpusError("give --run and --nodes, or --encoder, --text and --out.")
     held = repos % 20 == 0
@@ -189,7 +190,8 @@ def main() -> None:
     if not train.files:
         raise CorpusError("no file of a repository that is not held out has two chunks: there is nothing to fuse.")
     dim = vectors.shape[1]
-    fuser = new_fuser(dim, max(1, dim // 64), args.layers, args.branching).to(ranks.device)
+    width = args.width or dim
+    fuser = new_fuser(dim, max(1, width // 64), args.layers, args.branching, width).to(ranks.device)
     opts = optimizers(fuser, 0.01, 1e-3)
     base = [o.param_groups[0]["lr"] for o in opts]
 
@@ -203,7 +205,7 @@ def main() -> None:
         hits = (a @ z.T).masked_fill(same & ~own, -2).argmax(-1) == torch.arange(len(a), device=a.device)
         return loss, float(hits.float().mean())
 
-    told = ("minutes", "max_steps", "batch", "chunks", "layers", "branching")
+    told = ("minutes", "max_steps", "batch", "chunks", "layers", "width", "branching")
     made_by = {name: getattr(args, name) for name in told} | {"vectors": list(vectors.shape)}
     unfinished = Unfinished(out / "fuser.unfinished.pt", made_by, args.save_every)
     done = unfinished.resume(fuser, opts, rng)
@@ -234,6 +236,7 @@ def main() -> None:
         alone = Ranks(0, 1, ranks.device)
         recall = np.mean([loss_of(test, 1, 48, alone)[1] for _ in range(10)]) if test.files else 0.0
     facts = {"steps": step, "loss": round(running, 3), "held-out sibling recall at 1": round(float(recall), 3)}
+    facts |= {"parameters": sum(p.numel() for p in fuser.parameters())}
     ranks.say(json.dumps(facts))
     if ranks.is_first:
         save(out / "fuser.pt", fuser, facts)

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 import checkpoints
 from batches import MIDDLES, Batch, SampleSet, mixed
 from failures import CheckpointError, check_finite, run_stage, write_whole
+from hierarchy import fused_file
 from losses import weighted_cross_entropy
 from models.fuser import Fuser
 from models.projector import Projector
@@ -49,15 +50,6 @@ class Stage(nn.Module):
         self.reader = reader
         self.fuser = fuser
         self.projector = projector
-
-
-def fused_file(fuser: Fuser, chunks: Tensor, lengths: Tensor) -> Tensor:
-    """A file's vector from groups of its chunks. chunks: [n, g, b, d]; lengths: [n, g], 0 where no group is. -> [n, d]."""
-    n, g, b, d = chunks.shape
-    groups = fuser(chunks.flatten(0, 1), lengths.flatten().clamp(min=1)).view(n, g, d)
-    count = (lengths > 0).sum(1)
-    parents = fuser(F.pad(groups, (0, 0, 0, b - g)), count.clamp(min=1))
-    return torch.where((count > 1)[:, None], parents, groups[:, 0])
 
 
 def mixture_loss(

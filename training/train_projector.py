@@ -26,7 +26,7 @@ from models.projector import Projector, ProjectorConfig
 from pretrained import PretrainedReader, load_reader
 from pretrained_encoder import load_encoder
 from ranks import Ranks
-from sequences import OWN_LENGTHS, Lengths
+from sequences import add_lengths, lengths_of
 from steps import Plan, run_steps
 from weights_digest import digest_of
 
@@ -64,21 +64,12 @@ def arguments() -> argparse.Namespace:
     add("--rollout-every", type=int, default=1, help="steps between two with rollouts")
     add("--pretrain-steps", type=int, default=0, help="first so many steps: the reader repeats a chunk from its pseudo-tokens")
     add("--order", choices=["bare", "spm", "psm"], help="prompt template; default: the reader's own")
-    for field in fields(Lengths):
-        ours = getattr(OWN_LENGTHS, field.name)
-        add(f"--{field.name}-tokens", type=int, help=f"default {ours} for ours, {field.default} for others")
+    add_lengths(parser)
     add("--precision", choices=["float32", "bfloat16"], help="of the reader; default bfloat16 on a GPU")
     add("--compile", action="store_true", help="torch.compile the reader's trunk")
     add("--save-every", type=int, default=100, help="steps")
     add("--seed", type=int, default=0)
     return parser.parse_args()
-
-
-def lengths_of(args: argparse.Namespace, reader: PretrainedReader) -> Lengths:
-    """The reader's lengths with what was asked for instead."""
-    chosen = asdict(OWN_LENGTHS if reader.order == "spm" else Lengths())
-    asked = {name: getattr(args, f"{name}_tokens") for name in chosen}
-    return Lengths(**chosen | {name: value for name, value in asked.items() if value is not None})
 
 
 def projector_for(args: argparse.Namespace, vector_dim: int, reader: PretrainedReader) -> Projector:

@@ -20,7 +20,17 @@ from failures import CorpusError, run_stage
 from fim_samples import FimSample, read_samples
 from losses import token_log_probs
 from pretrained import PretrainedReader, load_reader
-from sequences import OWN_LENGTHS, Lengths, middle_ids, padded, prompt_ids, right_padded, target_logits, text_ids
+from sequences import (
+    Lengths,
+    add_lengths,
+    lengths_of,
+    middle_ids,
+    padded,
+    prompt_ids,
+    right_padded,
+    target_logits,
+    text_ids,
+)
 from steps import shown
 
 THRESHOLD = 0.55
@@ -92,12 +102,15 @@ def main() -> None:
     add("--batch", type=int, default=16, help="sequences at once")
     add("--keep-all", action="store_true")
     add("--harmful", action="store_true")
+    add("--precision", choices=["float32", "bfloat16"], help="of the reader; default bfloat16 on a GPU")
+    add_lengths(parser)
     args = parser.parse_args()
 
     samples = read_samples(args.samples)
-    reader = load_reader(args.reader, torch.bfloat16 if torch.cuda.is_available() else torch.float32)
+    precision = args.precision or ("bfloat16" if torch.cuda.is_available() else "float32")
+    reader = load_reader(args.reader, {"float32": torch.float32, "bfloat16": torch.bfloat16}[precision])
     reader.model.to("cuda" if torch.cuda.is_available() else "cpu")
-    lengths = OWN_LENGTHS if reader.order == "spm" else Lengths()
+    lengths = lengths_of(args, reader)
     marks = args.out.with_suffix(".done.json")
     args.out.parent.mkdir(parents=True, exist_ok=True)
     first = done_before(marks, args.out)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -76,13 +77,13 @@ class Ran:
     stderr: str
 
 
-def run(arguments: list[str]) -> Ran:
-    """The script in this process: importing it again would take longer than running it."""
+def run(arguments: list[str], stage: Callable[[], None] = main) -> Ran:
+    """A script in this process: importing it again would take longer than running it."""
     out, err, code = StringIO(), StringIO(), 0
     with redirect_stdout(out), redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["train_projector.py", *arguments])
+        patch.setattr(sys, "argv", ["stage.py", *arguments])
         try:
-            run_stage(main)
+            run_stage(stage)
         except SystemExit as exit_:
             code = int(exit_.code or 0)
     return Ran(code, out.getvalue(), err.getvalue())
