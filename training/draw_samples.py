@@ -148,10 +148,10 @@ def draw(source: Source, rng: np.random.Generator, rules: Rules, one_line: bool,
     prefix = "".join(row + "\n" for row in lines[:start])
     suffix = "\n" + "\n".join(lines[start + count :])
     index = source.index(count, rules.windows)
-    found = index.search(identifiers(window(prefix, suffix)), path, rules.keep)
+    found = index.search(identifiers(window(prefix, suffix)), path, max(rules.keep, rules.min_neighbours))
     if len(found) < rules.min_neighbours:
         return None
-    contexts = [context_of(source, chunk, overlap) for overlap, chunk in found]
+    contexts = [context_of(source, chunk, overlap) for overlap, chunk in found[: rules.keep]]
     return FimSample(f"{source.name}/{number}", source.name, path, prefix[-KEPT:], "\n".join(hole), suffix[:KEPT], contexts)
 
 

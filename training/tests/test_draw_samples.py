@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from draw_samples import cut_windows, main, middle_lines
 from failures import CorpusError, run_stage
-from fim_samples import FimSample, read_samples
+from fim_samples import FimSample, read_samples, write_samples
 
 FILES, NEIGHBOURS = 14, 10
 
@@ -72,6 +73,7 @@ def test_samples_follow_the_papers_rules(monkeypatch: pytest.MonkeyPatch, chunks
         overlaps = [c.overlap for c in sample.contexts]
         assert overlaps == sorted(overlaps, reverse=True)
         assert sample.contexts[0].names == [f"mod.{sample.repo}", "other"]
+        assert sample.contexts[0].line == 0
         assert sample.contexts[0].read_as("ast") == "(module)"
         assert sample.contexts[0].read_as("text").startswith("# pkg/")
     assert {s.middle.count("\n") for s in found["valid"]} == {0}
@@ -85,7 +87,7 @@ def test_valid_samples_of_other_chunks(monkeypatch: pytest.MonkeyPatch, chunks: 
     found = drawn(monkeypatch, chunks, "--valid-chunks", str(other))
     assert {s.repo for s in found["valid"]} == {"omega"}
     assert {s.repo for s in found["train"]} == {"alpha", "beta", "gamma", "delta"}
-    with pytest.raises(CorpusError, match="alpha, .* stands in both"):
+    with pytest.raises(CorpusError, match=r"alpha, .* stands in both"):
         drawn(monkeypatch, chunks, "--valid-chunks", str(chunks))
     other.write_text("")
     with pytest.raises(CorpusError, match=r"other.jsonl 0: one of each"):
@@ -112,11 +114,27 @@ def test_windows_are_ten_lines_with_five_overlap_for_each_line_of_the_middle(
         assert longest <= 10 * (sample.middle.count("\n") + 1)
 
 
-def test_random_contexts_are_of_other_files_and_in_no_order(monkeypatch: pytest.MonkeyPatch, chunks: Path) -> None:
+def test_random_contexts_are_of_other_files_and_leave_the_holes_as_they_are(
+    monkeypatch: pytest.MonkeyPatch, chunks: Path
+) -> None:
     similar, found = drawn(monkeypatch, chunks), drawn(monkeypatch, chunks, "--random")
+    for part in ("train", "valid"):
+        assert [replace(s, contexts=[]) for s in found[part]] == [replace(s, contexts=[]) for s in similar[part]]
     for sample in found["train"]:
         assert len(sample.contexts) >= NEIGHBOURS and sample.path not in {c.path for c in sample.contexts}
     assert [c.path for s in found["train"] for c in s.contexts] != [c.path for s in similar["train"] for c in s.contexts]
+    assert drawn(monkeypatch, chunks, "--random") == found
+    assert len(drawn(monkeypatch, chunks, "--random", "--keep", "3")["train"][0].contexts) == 3
+
+
+def test_the_holes_of_a_file_again_with_random_contexts(monkeypatch: pytest.MonkeyPatch, chunks: Path) -> None:
+    some = drawn(monkeypatch, chunks)["train"][10:20]
+    at_random = drawn(monkeypatch, chunks, "--random")["train"][10:20]
+    write_samples(chunks.parent / "some.jsonl", some)
+    assert drawn(monkeypatch, chunks, "--random", "--holes", str(chunks.parent / "some.jsonl"))["train"] == at_random
+    write_samples(chunks.parent / "some.jsonl", [replace(some[0], repo="elsewhere")])
+    with pytest.raises(CorpusError, match="--chunks lacks elsewhere"):
+        drawn(monkeypatch, chunks, "--random", "--holes", str(chunks.parent / "some.jsonl"))
 
 
 def test_the_middle_has_one_to_nine_lines_by_poisson() -> None:
