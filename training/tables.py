@@ -1,31 +1,19 @@
-"""What runs/llavacode.sh and runs/hef.sh made -> tables and figures of both papers beside the papers' numbers.
+"""What the scripts in runs/ made of both papers -> their tables and figures beside the papers' numbers.
 
     python tables.py --work DIR [--codebleu] [--plots DIR]
 
-Means with 95 % bootstrap intervals over the held-out samples; differences are paired, with a two-sided p. A claim of the paper
-counts as confirmed or contradicted only where the interval of its difference leaves out 0; otherwise the run is too small to
-say. One seed of training stands behind a row: the intervals are over samples, not over runs.
+Means with 95 % bootstrap intervals over the held-out samples; differences are paired, with a two-sided p.
 """
 
 import argparse
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from failures import CorpusError, run_stage
-from metrics import Column, column_of, difference, read_rows, row, summary
-
-
-@dataclass(frozen=True)
-class Line:
-    """A row of a table: where its rows lie, and what the paper has (EM, ES, percent)."""
-
-    name: str
-    run: str
-    mode: str
-    paper: str = "–"
-
+import hef_tables
+from comparisons import Claim, Columns, Line, columns_in, shown_claims, shown_table
+from failures import run_stage
+from metrics import row, summary
 
 TABLE_1 = [
     Line("no context", "all", "none", "45.97 / 66.57"),
@@ -49,109 +37,23 @@ EXTRAS = [
     Line("CE + alignment + entity names", "entities", "compressed"),
     Line("half of the steps pre-training, 3 layers", "pretrained", "compressed"),
 ]
-TABLE_5 = [
-    Line("no context", "harmful", "none", "18.10 CodeBLEU"),
-    Line("full text", "harmful", "full", "14.40 CodeBLEU"),
-    Line("pseudo-tokens", "harmful", "compressed", "16.70 CodeBLEU"),
-]
-"""HEF's, on the samples useful_contexts.py --harmful keeps."""
 CLAIMS = [
-    ("pseudo-tokens beat no context (ES)", ("all", "none"), ("all", "compressed"), "ES", 1),
-    ("training with all three terms raises ES", ("start", "compressed"), ("all", "compressed"), "ES", 1),
-    ("full text beats pseudo-tokens (ES)", ("all", "compressed"), ("all", "full"), "ES", 1),
-    ("all three terms beat CE alone (ES)", ("only-ce", "compressed"), ("all", "compressed"), "ES", 1),
-    ("CE alone has the lower loss", ("all", "compressed"), ("only-ce", "compressed"), "nll", -1),
-    ("all three terms beat REINFORCE alone (ES)", ("only-reinforce", "compressed"), ("all", "compressed"), "ES", 1),
-    ("REINFORCE alone raises the loss", ("all", "none"), ("only-reinforce", "compressed"), "nll", 1),
-    ("3 layers beat 2 (ES)", ("text-2", "compressed"), ("text-3", "compressed"), "ES", 1),
-    ("text beats syntax trees (ES)", ("ast-3", "compressed"), ("text-3", "compressed"), "ES", 1),
-    ("harmful text costs more than harmful pseudo-tokens (ES)", ("harmful", "full"), ("harmful", "compressed"), "ES", 1),
-    ("the KL term hurts (ES)", ("without-kl", "compressed"), ("kl", "compressed"), "ES", -1),
-    ("pre-training does not help (ES)", ("text-3", "compressed"), ("pretrained", "compressed"), "ES", 0),
+    Claim("pseudo-tokens beat no context (ES)", ("all", "none"), ("all", "compressed"), "ES", 1),
+    Claim("training with all three terms raises ES", ("start", "compressed"), ("all", "compressed"), "ES", 1),
+    Claim("full text beats pseudo-tokens (ES)", ("all", "compressed"), ("all", "full"), "ES", 1),
+    Claim("all three terms beat CE alone (ES)", ("only-ce", "compressed"), ("all", "compressed"), "ES", 1),
+    Claim("CE alone has the lower loss", ("all", "compressed"), ("only-ce", "compressed"), "nll", -1),
+    Claim("all three terms beat REINFORCE alone (ES)", ("only-reinforce", "compressed"), ("all", "compressed"), "ES", 1),
+    Claim("REINFORCE alone raises the loss", ("all", "none"), ("only-reinforce", "compressed"), "nll", 1),
+    Claim("3 layers beat 2 (ES)", ("text-2", "compressed"), ("text-3", "compressed"), "ES", 1),
+    Claim("text beats syntax trees (ES)", ("ast-3", "compressed"), ("text-3", "compressed"), "ES", 1),
+    Claim("the KL term hurts (ES)", ("without-kl", "compressed"), ("kl", "compressed"), "ES", -1),
+    Claim("pre-training does not help (ES)", ("text-3", "compressed"), ("pretrained", "compressed"), "ES", 0),
 ]
-"""What is said, two runs, the metric, and the sign the paper gives to the second less the first; 0 for: not above."""
-
-
-def columns_in(work: Path, with_code_bleu: bool) -> dict[tuple[str, str], Column]:
-    """By run and mode."""
-    found: dict[tuple[str, str], Column] = {}
-    for file in sorted(work.glob("*/rows.jsonl")):
-        for mode, rows in read_rows(file).items():
-            found[file.parent.name, mode] = column_of(f"{file.parent.name}/{mode}", rows, with_code_bleu)
-    if not found:
-        raise CorpusError(f"{work} holds no */rows.jsonl. Run runs/llavacode.sh first.")
-    return found
-
-
-def shown_table(lines: list[Line], columns: dict[tuple[str, str], Column]) -> str:
-    """Markdown; a run that is not there is said to be missing."""
-    metrics = [m for m in ("EM", "ES", "CodeBLEU") if m in next(iter(columns.values())).scores]
-    out = [row(["", "n", *(f"{m}, %" for m in metrics), "perplexity", "paper, EM / ES"])]
-    out.append(row(["---"] * (4 + len(metrics))))
-    for line in lines:
-        column = columns.get((line.run, line.mode))
-        if column is None:
-            out.append(row([line.name, "not run", *(["–"] * (1 + len(metrics))), line.paper]))
-            continue
-        means = summary(column)
-        cells = [means[m].shown(100) for m in metrics] + [means["perplexity"].shown()]
-        out.append(row([line.name, str(means["EM"].n), *cells, line.paper]))
-    return "\n".join(out)
-
-
-def shown_claims(columns: dict[tuple[str, str], Column]) -> str:
-    """Each of the paper's claims against the paired difference here."""
-    out = [row(["the paper says", "difference here", "p", "n", "so"]), row(["---"] * 5)]
-    for words, a, b, metric, sign in CLAIMS:
-        if a not in columns or b not in columns:
-            out.append(row([words, "not run", "–", "–", "–"]))
-            continue
-        apart = difference(columns[a], columns[b])[metric]
-        unit = "nats a token" if metric == "nll" else "points"
-        verdict = "too small a run to say"
-        if apart.low > 0 or apart.high < 0:
-            verdict = "confirmed" if (apart.mean > 0) == (sign > 0) else "contradicted"
-        elif sign == 0:
-            verdict = "no gain seen"
-        out.append(
-            row([words, f"{apart.shown(1 if metric == 'nll' else 100)} {unit}", f"{apart.p:.4f}", str(apart.n), verdict])
-        )
-    return "\n".join(out)
 
 
 def collapses_in(work: Path) -> dict[str, dict[str, Any]]:
     return {file.parent.name: json.loads(file.read_text()) for file in sorted(work.glob("*/collapse.json"))}
-
-
-def budgets_in(columns: dict[tuple[str, str], Column]) -> list[tuple[int, Column]]:
-    """Runs named k-N: N pseudo-tokens before the prompt."""
-    found = [(int(run[2:]), column) for (run, _), column in columns.items() if run.startswith("k-") and run[2:].isdigit()]
-    return sorted(found, key=lambda pair: pair[0])
-
-
-def shown_budgets(columns: dict[tuple[str, str], Column]) -> str:
-    """HEF's figure 3 in numbers."""
-    metrics = [m for m in ("EM", "ES", "CodeBLEU") if m in next(iter(columns.values())).scores]
-    out = [row(["pseudo-tokens", "n", *(f"{m}, %" for m in metrics), "perplexity"]), row(["---"] * (3 + len(metrics)))]
-    for count, column in budgets_in(columns):
-        means = summary(column)
-        out.append(row([str(count), str(means["EM"].n), *(means[m].shown(100) for m in metrics), means["perplexity"].shown()]))
-    return "\n".join(out)
-
-
-def plot_budgets(columns: dict[tuple[str, str], Column], file: Path) -> None:
-    """HEF's figure 3: edit similarity over the number of pseudo-tokens."""
-    import matplotlib.pyplot as plt
-
-    found = [(count, summary(column)["ES"]) for count, column in budgets_in(columns)]
-    figure, axis = plt.subplots(figsize=(6, 3.6), layout="constrained")
-    means = [100 * i.mean for _, i in found]
-    bars = [[100 * (i.mean - i.low) for _, i in found], [100 * (i.high - i.mean) for _, i in found]]
-    axis.errorbar([count for count, _ in found], means, yerr=bars, marker="o", capsize=3)
-    axis.set(xlabel="pseudo-tokens", ylabel="edit similarity, %", title=f"n = {found[0][1].n}, 95 % bootstrap intervals")
-    axis.grid(alpha=0.3)
-    figure.savefig(file, bbox_inches="tight")
-    plt.close(figure)
 
 
 def shown_collapse(found: dict[str, dict[str, Any]]) -> str:
@@ -184,7 +86,7 @@ def plot_collapse(found: dict[str, dict[str, Any]], file: Path) -> None:
     plt.close(figure)
 
 
-def plot_scores(columns: dict[tuple[str, str], Column], file: Path) -> None:
+def plot_scores(columns: Columns, file: Path) -> None:
     """Tables 1 and 2: edit similarity with its interval, and perplexity."""
     import matplotlib.pyplot as plt
 
@@ -214,21 +116,25 @@ def main() -> None:
     args = parser.parse_args()
     columns = columns_in(args.work, args.codebleu)
     collapse = collapses_in(args.work)
+    sizes = hef_tables.sizes_in(args.work, columns)
     for title, body in (
-        ("Table 1: regimes", shown_table(TABLE_1, columns)),
-        ("Table 2: layers and modality, from nothing", shown_table(TABLE_2, columns)),
+        ("LlavaCode's table 1: regimes", shown_table(TABLE_1, columns)),
+        ("LlavaCode's table 2: layers and modality, from nothing", shown_table(TABLE_2, columns)),
         ("Extras", shown_table(EXTRAS, columns)),
-        ("HEF's figure 3: number of pseudo-tokens", shown_budgets(columns)),
-        ("HEF's table 5: contexts that all lower the likelihood", shown_table(TABLE_5, columns)),
-        ("Figure 2: mean pairwise cosine distance", shown_collapse(collapse)),
-        ("Claims", shown_claims(columns)),
+        ("LlavaCode's figure 2: mean pairwise cosine distance", shown_collapse(collapse)),
+        ("LlavaCode's claims", shown_claims(CLAIMS, columns)),
+        ("HEF's figure 3: number of pseudo-tokens", hef_tables.shown_budgets(columns)),
+        ("HEF's table 4: regimes and contexts", shown_table(hef_tables.TABLE_4, columns, "paper, CodeBLEU")),
+        ("HEF's table 5: contexts that all lower the likelihood", shown_table(hef_tables.TABLE_5, columns, "paper, CodeBLEU")),
+        ("HEF's table 7: size of the fuser", hef_tables.shown_sizes(sizes, columns)),
+        ("HEF's claims", shown_claims(hef_tables.CLAIMS, columns)),
     ):
         print(f"\n**{title}**\n\n{body}")
     if args.plots is not None:
         args.plots.mkdir(parents=True, exist_ok=True)
-        if budgets_in(columns):
-            plot_budgets(columns, args.plots / "hef-figure-3.svg")
-        plot_scores(columns, args.plots / "llavacode-tables.svg")
+        hef_tables.plots(columns, sizes, args.plots)
+        if any((line.run, line.mode) in columns for line in TABLE_1 + TABLE_2 + EXTRAS):
+            plot_scores(columns, args.plots / "llavacode-tables.svg")
         if collapse:
             plot_collapse(collapse, args.plots / "llavacode-figure-2.svg")
 

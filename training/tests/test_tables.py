@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 import tables
+from checkpoints import new_fuser, save
 from failures import CorpusError
 
 
 def write_run(work: Path, name: str, right: dict[str, int], nll: float) -> None:
     """A run of twenty samples; `right` of them come out in each mode."""
-    (work / name).mkdir()
+    (work / name).mkdir(exist_ok=True)
     rows = [
         {"task_id": f"r/{i}", "mode": mode, "target": f"value = {i}", "nll": nll, "tokens": 4}
         | {"prediction": f"value = {i}" if i < count else "pass"}
@@ -61,9 +62,44 @@ def test_figures_are_drawn(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (work / "plots" / name).read_text().rstrip().endswith("</svg>")
 
 
+def hef_runs(work: Path) -> None:
+    """Regimes and two sizes of the fuser."""
+    write_run(work, "initial", {"none": 2}, 6.0)
+    write_run(work, "uwl", {"none": 3, "compressed": 14}, 4.0)
+    write_run(work, "uwl-52", {"compressed": 15}, 4.0)
+    write_run(work, "random", {"compressed": 2}, 6.0)
+    write_run(work, "fuser-large", {"compressed": 15}, 4.0)
+    for name, width in (("middle", 64), ("large", 128)):
+        (work / f"fuser-{name}").mkdir(exist_ok=True)
+        save(work / f"fuser-{name}" / "fuser.pt", new_fuser(64, 4, width=width), {"steps": 1})
+
+
+def test_hef_s_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib", reason="an extra of its own")
+    hef_runs(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["tables.py", "--work", str(tmp_path), "--plots", str(tmp_path / "plots")])
+    tables.main()
+    lines = capsys.readouterr().out.splitlines()
+
+    def line(start: str) -> str:
+        return next(text for text in lines if text.startswith(f"| {start}"))
+
+    assert "| 20 | 70.00 [" in line("end to end, useful contexts, 16") and "36.20" in line("end to end, useful contexts, 16")
+    assert "not run" in line("separate, useful contexts, 16")
+    assert line("useful contexts beat random ones").endswith("| confirmed |")
+    assert "points of ES" in line("useful contexts beat random ones")
+    assert line("one larger still does not").endswith("| no gain seen |")
+    assert line("so does end to end with random contexts").endswith("| too small a run to say |")
+    sizes = [text.split(" | ") for text in lines if text.startswith(("| middle |", "| large |"))]
+    assert [row[0] for row in sizes] == ["| middle", "| large"] and float(sizes[0][1][:-2]) < float(sizes[1][1][:-2])
+    assert all(float(row[2]) > 0 for row in sizes)
+    drawn = {f.name for f in (tmp_path / "plots").iterdir()}
+    assert {"hef-table-4.svg", "hef-table-7.svg"} <= drawn and "llavacode-tables.svg" not in drawn
+
+
 def test_nothing_to_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["tables.py", "--work", str(tmp_path)])
-    with pytest.raises(CorpusError, match=r"Run runs/llavacode\.sh first"):
+    with pytest.raises(CorpusError, match=r"Run runs/llavacode\.sh or runs/hef_regimes\.sh first"):
         tables.main()
 
 
