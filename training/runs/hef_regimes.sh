@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # HEF's tables 4 (regimes) and 7 (size of the fuser) at small scale: every row a reader, trained and evaluated on the same samples.
 #
-#   RUN=DIR CHUNKS=FILE VALID_CHUNKS=FILE WORK=DIR bash runs/hef_regimes.sh
+#   RUN=DIR CHUNKS=FILE VALID_CHUNKS=FILE WORK=DIR bash runs/hef_regimes.sh [ROW ...]
 #
 # RUN: a finished run of small.sh. CHUNKS: chunks.jsonl of engine_chunks.py. VALID_CHUNKS: those of repositories that nothing was
 # trained on (held_out.py). STEPS, BATCH, COUNT, VALID, LEFT, RIGHT set the scale. What is there already is not made again.
+# Rows: data fusers initial uwl random separate names small large; all without an argument.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 : "${RUN:?}" "${CHUNKS:?}" "${VALID_CHUNKS:?}" "${WORK:?}"
@@ -14,14 +15,16 @@ lengths=(--left-tokens "${LEFT:-160}" --right-tokens "${RIGHT:-48}")
 # Pseudo-tokens of the run's projector: 2 a node. 6 chunks and 2 files make 16, 20 chunks and 6 files 52.
 few=(--contexts 6 --files 2) many=(--contexts 20 --files 6)
 
-[ -f "$samples/train.jsonl" ] ||
-  "$python" draw_samples.py --chunks "$CHUNKS" --valid-chunks "$VALID_CHUNKS" --out "$samples" --keep 24 \
-    --count "${COUNT:-1500}" --valid "${VALID:-320}"
-[ -f "$WORK/useful/train.jsonl" ] ||
-  "$python" useful_contexts.py --reader "$RUN" --samples "$samples/train.jsonl" --out "$WORK/useful/train.jsonl" --contexts 10 \
-    --precision bfloat16 "${lengths[@]}"
-[ -f "$WORK/random/train.jsonl" ] ||
-  "$python" draw_samples.py --chunks "$CHUNKS" --out "$WORK/random" --random --keep 10 --count 0 --holes "$WORK/useful/train.jsonl"
+row_data() {
+  [ -f "$samples/train.jsonl" ] ||
+    "$python" draw_samples.py --chunks "$CHUNKS" --valid-chunks "$VALID_CHUNKS" --out "$samples" --keep 24 \
+      --count "${COUNT:-1500}" --valid "${VALID:-320}"
+  [ -f "$WORK/useful/train.jsonl" ] ||
+    "$python" useful_contexts.py --reader "$RUN" --samples "$samples/train.jsonl" --out "$WORK/useful/train.jsonl" --contexts 10 \
+      --precision bfloat16 "${lengths[@]}"
+  [ -f "$WORK/random/train.jsonl" ] ||
+    "$python" draw_samples.py --chunks "$CHUNKS" --out "$WORK/random" --random --keep 10 --count 0 --holes "$WORK/useful/train.jsonl"
+}
 
 # NAME LAYERS WIDTH: a fuser, contrastively; `middle` has the shape of the run's own.
 fuser() {
@@ -30,9 +33,11 @@ fuser() {
   "$python" train_fuser.py --encoder "$RUN" --text "$CHUNKS" --out "$WORK/fuser-$1" --cache "$WORK/chunk-vectors" \
     --chunks "${FUSER_CHUNKS:-6000}" --max-steps "${FUSER_STEPS:-200}" --batch 48 --minutes 600 --layers "$2" --width "$3"
 }
-fuser middle 2 256
-fuser small 1 128
-fuser large 4 384
+row_fusers() {
+  fuser middle 2 256
+  fuser small 1 128
+  fuser large 4 384
+}
 
 # NAME SAMPLES FUSER OPTIONS...: trains.
 train() {
@@ -57,20 +62,39 @@ evaluate() {
 }
 
 # Table 4. `initial` has learnt nothing; its reader alone is the paper's first row.
-train initial useful middle --regime separate --steps 0
-evaluate initial initial "none compressed"
-train uwl useful middle --regime end-to-end
-evaluate uwl uwl "none compressed"
-evaluate uwl-52 uwl compressed "${many[@]}"
-train random random middle --regime end-to-end
-evaluate random random compressed
-train separate useful middle --regime separate
-evaluate separate separate compressed
-train names useful middle --regime end-to-end --names-tokens 64
-evaluate names-52 names compressed "${many[@]}"
+row_initial() {
+  train initial useful middle --regime separate --steps 0
+  evaluate initial initial "none compressed"
+}
+row_uwl() {
+  train uwl useful middle --regime end-to-end
+  evaluate uwl uwl "none compressed"
+  evaluate uwl-52 uwl compressed "${many[@]}"
+}
+row_random() {
+  train random random middle --regime end-to-end
+  evaluate random random compressed
+}
+row_separate() {
+  train separate useful middle --regime separate
+  evaluate separate separate compressed
+}
+row_names() {
+  train names useful middle --regime end-to-end --names-tokens 64
+  evaluate names-52 names compressed "${many[@]}"
+}
 
 # Table 7, with the 52 pseudo-tokens that the paper's has.
-train fuser-small-uwl useful small --regime end-to-end
-evaluate fuser-small fuser-small-uwl compressed "${many[@]}"
-train fuser-large-uwl useful large --regime end-to-end
-evaluate fuser-large fuser-large-uwl compressed "${many[@]}"
+row_small() {
+  train small useful small --regime end-to-end
+  evaluate fuser-small small compressed "${many[@]}"
+}
+row_large() {
+  train large useful large --regime end-to-end
+  evaluate fuser-large large compressed "${many[@]}"
+}
+
+[ $# -gt 0 ] || set -- data fusers initial uwl random separate names small large
+for row in "$@"; do
+  "row_$row"
+done
