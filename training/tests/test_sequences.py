@@ -8,7 +8,7 @@ import torch
 from fim_samples import Context, FimSample
 from pretrained import PretrainedReader, load_reader
 from rollouts import nucleus, write
-from sequences import Lengths, entity_ids, prompt_ids, sequences_of, target_logits, text_ids
+from sequences import Lengths, entity_ids, likely_ids, prompt_ids, sequences_of, target_logits, text_ids
 from tests.layouts import qwen2_coder
 
 
@@ -101,3 +101,25 @@ def test_sampling_keeps_to_the_nucleus_and_to_its_seed() -> None:
     drawn = nucleus(logits, 0.9, torch.Generator().manual_seed(0))
     assert set(drawn.tolist()) == {0, 1}
     assert torch.equal(drawn, nucleus(logits, 0.9, torch.Generator().manual_seed(0)))
+
+
+def test_likely_names_are_new_to_the_prompt_and_within_the_budget(reader: PretrainedReader) -> None:
+    contexts = [
+        Context("lib/a.py", "class Circle:\n    def area(self):\n        return square_root(radius)\n    colour = outline\n")
+    ]
+    found = sample()
+    found.contexts = contexts
+
+    def said(budget: int) -> str:
+        ids = likely_ids(reader, found, contexts, Lengths(names=budget))
+        assert len(ids) <= budget
+        return reader.tokenizer.decode(ids, skip_special_tokens=False)
+
+    whole = said(200)
+    assert whole.startswith("<|file_sep|> ") and whole.endswith("\n")
+    assert (
+        {"square_root", "radius", "colour", "outline"} <= set(whole.split()) and "area" not in whole and "Circle" not in whole
+    )
+    assert 0 < len(said(20).split()) < len(whole.split())
+    prompt = sequences_of(reader, [found], "none", Lengths(names=200), 1).ids[0].tolist()
+    assert reader.tokenizer.decode(prompt, skip_special_tokens=False).startswith(whole + "<|fim_prefix|>")
