@@ -25,7 +25,7 @@ def key_of(text: str) -> str:
 def read_vectors(file: Path) -> tuple[list[str], Tensor]:
     """(keys, vectors [n, d]) as `write_vectors` left them."""
     try:
-        state = torch.load(file, weights_only=True)
+        state = torch.load(file, weights_only=True, map_location="cpu")
         return state["keys"], state["vectors"]
     except OSError as error:
         raise CheckpointError(f"{file}: {error.strerror}. Write it with mem_vectors.py.") from error

@@ -65,7 +65,7 @@ def collapse_of(compressor: Compressor, samples: list[FimSample], count: int) ->
     for name, x in (("encoder", vectors), ("projector", rows.view(len(contexts), -1))):
         unit = torch.nn.functional.normalize(x.float(), dim=-1)
         distance = 1 - unit @ unit.T
-        apart = distance[~torch.eye(len(unit), dtype=torch.bool)]
+        apart = distance[~torch.eye(len(unit), dtype=torch.bool, device=unit.device)]
         found[name] = {"mean": round(float(apart.mean()), 4), "matrix": [[round(v, 3) for v in r] for r in distance.tolist()]}
     return found
 

@@ -46,8 +46,14 @@ class Replicas:
             for mine, theirs in zip(twin.parameters(), model.parameters(), strict=True):
                 mine.data = theirs.data
             self.copies.append(twin)
-        self.pool = ThreadPoolExecutor(count, initializer=lambda: torch.set_num_threads(1))
+        self.pool = ThreadPoolExecutor(count, initializer=self.begin_thread)
         self.lock = threading.Lock()
+
+    def begin_thread(self) -> None:
+        """Threads and the current GPU are a thread's own."""
+        torch.set_num_threads(1)
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)
 
     def run(self, replica: nn.Module, micro: Sequence[Any]) -> Tensor:
         """The loss, where the model is: to look at it would wait for the device."""

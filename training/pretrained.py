@@ -190,7 +190,11 @@ def load_own_reader(run: Path, dtype: torch.dtype) -> PretrainedReader:
     tokenizer = Tokenizer.from_file(str(file))
     reader, _ = checkpoints.load_reader(run)
     model = as_qwen2(reader)
-    return PretrainedReader(frozen(model.to(dtype)), tokenizer, run.name, "spm")
+    # The angles stay whole, as in a checkpoint read in bfloat16.
+    frequencies = model.model.rotary_emb.inv_freq.clone()
+    model.to(dtype)
+    model.model.rotary_emb.inv_freq = frequencies
+    return PretrainedReader(frozen(model), tokenizer, run.name, "spm")
 
 
 def frozen(model: Any) -> Any:

@@ -74,9 +74,10 @@ class PretrainedEncoder:
         """[n, dim] of one batch of ids, padded on the right."""
         device = next(self.model.parameters()).device
         lengths = torch.tensor([len(r) for r in rows], device=device)
-        ids = torch.full((len(rows), int(lengths.max())), self.pad, device=device)
+        ids = torch.full((len(rows), max(len(r) for r in rows)), self.pad)
         for i, row in enumerate(rows):
-            ids[i, : len(row)] = torch.tensor(row, device=device)
+            ids[i, : len(row)] = torch.tensor(row)
+        ids = ids.to(device)
         if isinstance(self.model, Encoder):
             return self.model(ids, lengths)
         mask = (torch.arange(ids.shape[1], device=device)[None, :] < lengths[:, None]).long()

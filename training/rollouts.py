@@ -68,5 +68,6 @@ def write(
 def texts_of(reader: PretrainedReader, ids: Tensor, valid: Tensor) -> list[str]:
     """Decoded without stop tokens."""
     stops = set(reader.stops)
-    rows = [[int(i) for i, ok in zip(r, v, strict=True) if ok and int(i) not in stops] for r, v in zip(ids, valid, strict=True)]
+    pairs = zip(ids.tolist(), valid.tolist(), strict=True)  # at once: to look at each would wait for the device
+    rows = [[i for i, ok in zip(r, v, strict=True) if ok and i not in stops] for r, v in pairs]
     return [reader.tokenizer.decode(row, skip_special_tokens=False) for row in rows]

@@ -69,7 +69,7 @@ def resume(
     if not file.is_file():
         return 0, 0.0
     try:
-        state = torch.load(file, weights_only=True)
+        state = torch.load(file, weights_only=True, map_location="cpu")
     except Exception as error:  # a damaged zip raises what it likes
         raise CheckpointError(f"{file} cannot be read ({error}). Remove it to start anew.") from error
     mine = {"config": asdict(model.config), "plan": asdict(plan), **facts}  # type: ignore[call-overload]
@@ -133,7 +133,7 @@ def run_steps(
 
 
 def saved_step(file: Path) -> int:
-    return int(torch.load(file, weights_only=True)["step"])
+    return int(torch.load(file, weights_only=True, map_location="cpu")["step"])
 
 
 def keep_curve(file: Path, step: int, ranks: Ranks) -> None:

@@ -74,8 +74,9 @@ class NodeSource:
     """Vectors of the candidates of every sample, and of the chunks of their files, encoded once."""
 
     def __init__(
-        self, run: Path, nodes: Path, samples: NDArray[np.int64], keep: int, branching: int, file_share: float
-    ) -> None:
+        self, run: Path, nodes: Path, samples: NDArray[np.int64], keep: int, branching: int, file_share: float,
+        device: torch.device,
+    ) -> None:  # fmt: skip
         data = np.load(nodes / "chunks.npz")
         self.candidates = np.load(nodes / "candidates.npy")[:, :keep]
         self.b = branching
@@ -92,7 +93,7 @@ class NodeSource:
             first, last = self.span_of[file]
             wanted.update(range(first, min(last, first + FILE_GROUPS * branching)))
         self.rows = np.asarray(sorted(wanted))
-        encoder, _ = checkpoints.load_encoder(run)
+        encoder = checkpoints.load_encoder(run)[0].to(device)
         self.vectors = encode_rows(encoder, Ragged(data["tokens"], data["offsets"]), self.rows)
         print(f"{len(self.rows)} chunks encoded", flush=True)
 
@@ -251,7 +252,8 @@ def main() -> None:
     count = min(args.samples, len(none.lengths) - args.held_out)
     with_nodes, valid, others = np.split(np.arange(len(none.lengths)), [count, count + args.held_out])
     encoded = np.concatenate((with_nodes, valid))
-    source = NodeSource(args.run, args.nodes, encoded, args.node_count, fuser.config.branching, args.file_share)
+    branching, device = fuser.config.branching, device_of(stage)
+    source = NodeSource(args.run, args.nodes, encoded, args.node_count, branching, args.file_share, device)
     valid = valid[source.candidates[valid, -1] >= 0]
     anywhere = np.concatenate((with_nodes, others))
     rows = {"none": anywhere, "full": anywhere, "compressed": with_nodes, "names": anywhere}

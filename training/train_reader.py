@@ -121,7 +121,7 @@ def main() -> None:
     checkpoint = args.out / "reader.pt"
     step, seconds, tokens = 0, 0.0, 0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=False, map_location=device_of(model))
+        state = torch.load(checkpoint, weights_only=False, map_location="cpu")
         model.load_state_dict(state["model"])
         for o, s in zip(opts, state["optimizers"], strict=True):
             o.load_state_dict(s)
