@@ -9,18 +9,17 @@ import {
   lspCommand,
   packsListCommand,
   packsPrepareCommand,
+  packsRemoveCommand,
   packsVerifyCommand,
 } from "./cliTools.ts";
 import { MODES, type Mode } from "./domain.ts";
 import { EngineError, messageOf } from "./errors.ts";
-import { type Installation, installationOf } from "./installation.ts";
+import { type Installation, installationOf, withNotedPacks } from "./installation.ts";
 import { MATRIX_FORMATS } from "./pack/matrices.ts";
 import { relaunchIfTooOld } from "./relaunch.ts";
 
 /** Beside the engine, so that the drawing library is read only by who measures. */
 const BENCH = "./bench.js";
-
-const installation = installationOf(import.meta.url);
 
 function wholeNumber(value: string): number {
   const parsed = Number(value);
@@ -40,7 +39,7 @@ function modeList(value: string): Mode[] {
   });
 }
 
-function buildProgram(): Command {
+function buildProgram(installation: Installation): Command {
   const program = new Command("precis")
     .description("Repository-aware code completion on your own machine.")
     .exitOverride()
@@ -114,7 +113,7 @@ function buildProgram(): Command {
   const packs = program.command("packs").description("model packs");
   packs
     .command("list")
-    .description("bundled packs and those prepared on this machine")
+    .description("bundled packs, those on this machine, an editor's too, and add-ons")
     .addOption(json())
     .action((options) => packsListCommand(installation, options));
   packs
@@ -148,6 +147,11 @@ function buildProgram(): Command {
       return packsAddCommand(installation, source, options);
     });
   packs
+    .command("remove <name>")
+    .description("remove a pack or an add-on from this machine; never one that comes with Precis")
+    .addOption(json())
+    .action((name, options) => packsRemoveCommand(installation, name, options));
+  packs
     .command("verify [pack]")
     .description("manifest, every sha256, parity samples")
     .addOption(json())
@@ -160,7 +164,7 @@ function buildProgram(): Command {
   return program;
 }
 
-async function addBenches(program: Command): Promise<void> {
+async function addBenches(program: Command, installation: Installation): Promise<void> {
   const bench = program.command("bench").description("measure this machine: tables, plots, ratios from one run");
   if (process.argv[2] !== "bench") return;
   const module: { addBenches: (parent: Command, of: Installation) => void } = await import(BENCH);
@@ -170,8 +174,9 @@ async function addBenches(program: Command): Promise<void> {
 /** Exit status of the process. */
 async function run(argv: readonly string[]): Promise<number> {
   try {
-    const program = buildProgram();
-    await addBenches(program);
+    const installation = await withNotedPacks(installationOf(import.meta.url));
+    const program = buildProgram(installation);
+    await addBenches(program, installation);
     await program.parseAsync(argv);
     return Number(process.exitCode ?? 0);
   } catch (error) {

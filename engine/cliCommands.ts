@@ -60,9 +60,10 @@ export async function withEngine<T>(
   work: (engine: Engine, settings: Settings) => Promise<T>,
 ): Promise<T> {
   const settings = settingsOf(choice);
-  const { packsDir, workers } = installation;
+  const { packsDir, preparedDirs, workers } = installation;
   const cacheDir = storeParent(undefined);
-  const engine = await startEngine({ packsDir, settings, workers, cacheDir, readerKey: keyFromEnvironment });
+  const readerKey = keyFromEnvironment;
+  const engine = await startEngine({ packsDir, preparedDirs, settings, workers, cacheDir, readerKey });
   sayProblems(engine.problems);
   try {
     return await work(engine, settings);

@@ -1,18 +1,21 @@
 // doctor, packs, chunks, lsp: the commands about the installation itself.
 import { once } from "node:events";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { createConnection, ProposedFeatures } from "vscode-languageserver/node";
 import { takeAddOn } from "./addOns.ts";
 import { keyFromEnvironment, print, type ReaderChoice, say, settingsOf, storeParent } from "./cliCommands.ts";
 import { doctor } from "./doctor.ts";
+import { EngineError } from "./errors.ts";
 import { startChunker } from "./indexing/chunker.ts";
 import { exportChunks } from "./indexing/exportChunks.ts";
 import { checkAllParity } from "./infer/addOnParity.ts";
 import type { Installation } from "./installation.ts";
 import { LanguageServer } from "./languageServer.ts";
+import { listAddOns, openAddOn } from "./pack/addOn.ts";
 import type { MatrixFormat } from "./pack/matrices.ts";
 import { findPack, listPacks, openPack, type Pack, preparedPacksDir, verifyPack } from "./pack/pack.ts";
 import { idOf, preparePack } from "./prepare.ts";
+import { removePack } from "./removePack.ts";
 
 export async function doctorCommand(
   installation: Installation,
@@ -32,29 +35,73 @@ export async function doctorCommand(
 }
 
 export async function packsListCommand(installation: Installation, options: { json?: boolean }): Promise<void> {
+  const { packsDir, preparedDirs } = installation;
   const packs = [];
-  for (const own of await packsOf([installation.packsDir, preparedPacksDir()])) {
-    const { dir, manifest } = (await takeAddOn(own)).pack;
-    const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
-    packs.push({
-      id: manifest.id,
-      version: manifest.version,
-      title: manifest.title,
-      licence: manifest.licence,
-      modes: manifest.modes,
-      bytes,
-      dir,
-    });
+  for (const found of await dirsOf([packsDir, ...preparedDirs])) {
+    try {
+      const { dir, manifest } = (await takeAddOn(await openPack(found), preparedDirs)).pack;
+      const { id, version, title, licence, modes } = manifest;
+      packs.push({ name: basename(dir), id, version, title, licence, modes, bytes: bytesOf(manifest.files), dir });
+    } catch (error) {
+      // One that cannot be used hides no other.
+      if (!(error instanceof EngineError)) throw error;
+      say(`${error.message}\n${error.action}`);
+    }
   }
-  if (options.json) return print(JSON.stringify({ packs }));
-  for (const pack of packs)
-    print(`${pack.id} ${pack.version}  ${(pack.bytes / 1e6).toFixed(1)} MB  ${pack.licence}  ${pack.title}`);
+  const addOns = [];
+  for (const found of (await Promise.all(preparedDirs.map(listAddOns))).flat()) {
+    try {
+      const { dir, manifest } = await openAddOn(found);
+      const { id, version, title, licence, reader } = manifest;
+      const bytes = bytesOf(manifest.files);
+      addOns.push({ name: basename(dir), id, version, title, licence, reader: reader.name, bytes, dir });
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      say(`${error.message}\n${error.action}`);
+    }
+  }
+  if (options.json) return print(JSON.stringify({ packs, addOns }));
+  for (const { name, version, title, licence, bytes, dir } of packs)
+    print(
+      `${name} ${version}  ${megabytes(bytes)}  ${licence}  ${title}${dir.startsWith(packsDir) ? "" : `\n  ${dir}`}`,
+    );
+  for (const { name, version, title, licence, bytes, reader, dir } of addOns)
+    print(`${name} ${version}  ${megabytes(bytes)}  ${licence}  ${title}, add-on for ${reader}\n  ${dir}`);
+}
+
+export async function packsRemoveCommand(
+  installation: Installation,
+  name: string,
+  { json }: { json?: boolean },
+): Promise<void> {
+  const removed = await removePack(name, installation);
+  if (json) return print(JSON.stringify(removed));
+  const { kind, dir, bytes, target } = removed;
+  print(
+    target === undefined
+      ? `${dir} is removed: ${megabytes(bytes)} are free again.`
+      : `${dir} was a link and is removed; ${target} stays.`,
+  );
+  const then = kind === "pack" ? "choose another model there" : "mode full is used there";
+  print(`An open editor that uses it keeps it in memory until its models are loaded again; ${then}.`);
+}
+
+function bytesOf(files: Pack["manifest"]["files"]): number {
+  return Object.values(files).reduce((sum, file) => sum + file.bytes, 0);
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 /** Of these folders, in their order. */
 export async function packsOf(folders: readonly string[]): Promise<Pack[]> {
+  return Promise.all((await dirsOf(folders)).map((dir) => openPack(dir)));
+}
+
+async function dirsOf(folders: readonly string[]): Promise<string[]> {
   const dirs = await Promise.all(folders.map(async (at) => (await listPacks(at)).map((name) => join(at, name))));
-  return Promise.all(dirs.flat().map((dir) => openPack(dir)));
+  return dirs.flat();
 }
 
 export interface PreparePackOptions {
@@ -72,7 +119,7 @@ export async function packsPrepareCommand(
   { id = idOf(source), format, maxTokens, json, ...given }: PreparePackOptions,
 ): Promise<void> {
   const started = performance.now();
-  const companion = await openPack(await findPack(given.with, installation.packsDir));
+  const companion = await openPack(await findPack(given.with, installation.packsDir, installation.preparedDirs));
   const out = given.out ?? join(preparedPacksDir(), id);
   const { dir, manifest } = await preparePack({ source, out, id, format, maxTokens, companion, onStep: say });
   const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
@@ -91,7 +138,9 @@ export async function packsVerifyCommand(
   name: string,
   options: { json?: boolean },
 ): Promise<void> {
-  const { pack, compressedFault } = await takeAddOn(await verifyPack(await findPack(name, installation.packsDir)));
+  const { packsDir, preparedDirs } = installation;
+  const found = await findPack(name, packsDir, preparedDirs);
+  const { pack, compressedFault } = await takeAddOn(await verifyPack(found), preparedDirs);
   const { samples, worst } = await checkAllParity(pack, ["cpu"]);
   const { id, version, files } = pack.manifest;
   if (options.json)
@@ -133,7 +182,8 @@ async function chunkingOf(
 ): Promise<{ tokenizerFile: string; maxTokens: number }> {
   const { tokenizer, maxTokens } = options;
   if (tokenizer !== undefined && maxTokens !== undefined) return { tokenizerFile: resolve(tokenizer), maxTokens };
-  const { dir, manifest } = await openPack(await findPack(options.pack, installation.packsDir));
+  const found = await findPack(options.pack, installation.packsDir, installation.preparedDirs);
+  const { dir, manifest } = await openPack(found);
   return {
     tokenizerFile: tokenizer === undefined ? join(dir, manifest.tokenizer.file) : resolve(tokenizer),
     maxTokens: maxTokens ?? manifest.chunking.maxTokens,

@@ -71,6 +71,15 @@ export const ENGINE_ERRORS = {
   PACK_MISSING: { action: "Choose another pack in the settings (precis.pack), or reinstall Precis.", retry: false },
   PACK_CORRUPT: { action: "Reinstall Precis, or copy the pack again.", retry: false },
   PACK_INCOMPATIBLE: { action: "Use a pack made for this version of Precis.", retry: false },
+  PACK_UNKNOWN: {
+    action: "See `precis packs list` for what is here. A pack elsewhere is a folder of yours, to be removed by hand.",
+    retry: false,
+  },
+  PACK_BUNDLED: {
+    action: "It stays as long as Precis does; another can be used in its place (precis.pack).",
+    retry: false,
+  },
+  PACK_BUSY: { action: "Close the editors that use it, or choose another model there, and try again.", retry: true },
   STORE_LOCKED: { action: "Close the other window that has this workspace open, or wait.", retry: true },
   STORE_CORRUPT: { action: "Run “Precis: Re-index Workspace”; the index is rebuilt from your files.", retry: true },
   STORE_UNWRITABLE: { action: "Free disk space or choose another folder with --store.", retry: true },

@@ -66,9 +66,11 @@ export class IndexingSession {
     void this.#survey().catch((error: unknown) => this.#session.reportBug(error));
   }
 
-  /** Takes up settings that only a fresh engine can. */
-  async restart(): Promise<void> {
-    await this.#inTurn(() => this.#startEngine());
+  /** Takes up settings that only a fresh engine can. `between` is called while there is no engine. */
+  async restart(between?: () => Promise<void>): Promise<void> {
+    // A long pass that nobody asked for is not waited for; the fresh engine's goes on where it ended.
+    if (this.#running?.isAsked === false) this.#running.aborter.abort("superseded");
+    await this.#inTurn(() => this.#startEngine(between));
     await this.refresh();
   }
 
@@ -173,11 +175,12 @@ export class IndexingSession {
   }
 
   /** In place of the one there is. */
-  async #startEngine(): Promise<void> {
+  async #startEngine(between?: () => Promise<void>): Promise<void> {
     const session = this.#session;
     // Whoever looks meanwhile must not take an index that is not open for an empty one.
     session.show(LOADING);
     await this.#closeEngine();
+    await between?.();
     try {
       const { packsDir, preparedDirs, workers } = session.installation;
       const cacheDir = this.#session.storeParent;

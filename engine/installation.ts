@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { preparedPacksDir } from "./pack/pack.ts";
+import { notedPackFolders } from "./packFolders.ts";
 
 export interface Installation {
   readonly packsDir: string;
@@ -26,6 +27,12 @@ export function installationOf(entry: string): Installation {
     },
     adder: new URL(isSource ? "./addProcess.ts" : "./addProcess.js", entry),
   };
+}
+
+/** Also with the packs that editors keep for themselves. */
+export async function withNotedPacks(installation: Installation): Promise<Installation> {
+  const preparedDirs = [...installation.preparedDirs, ...(await notedPackFolders())];
+  return { ...installation, preparedDirs };
 }
 
 /** One folder per workspace root under `parent`. */

@@ -31,6 +31,7 @@ import {
   MODELS,
   READER_KEY,
   type ReaderKey,
+  type RemoveModel,
   SETTINGS_SECTION,
   SKIPPED,
   STATISTICS,
@@ -102,6 +103,8 @@ export class LanguageServer {
         const progress = await this.#startProgress("Precis: getting a model", { token, cancellation });
         return this.#models.add(params.arguments?.[0] as AddModel, progress);
       }
+      if (command === ENGINE_COMMANDS.removeModel)
+        return this.#models.remove(params.arguments?.[0] as RemoveModel, (between) => this.#indexing.restart(between));
       if (command !== ENGINE_COMMANDS.reindex && command !== ENGINE_COMMANDS.index) return null;
       const progress = await this.#startProgress("Precis: indexing", { token, cancellation });
       return this.#indexing.index({ progress, isForced: command === ENGINE_COMMANDS.reindex });
@@ -182,6 +185,7 @@ export class LanguageServer {
     await this.#session.pullSettings();
     await this.#behaviour.start();
     await this.#models.linkGpuLibraries();
+    await this.#models.noteFolder();
     const started = this.#indexing.start(client?.workspaceFolders ?? []);
     this.#begun.resolve();
     await started;

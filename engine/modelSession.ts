@@ -1,19 +1,34 @@
 // The models of one LSP session: which there are, which can be got, and getting one.
 import { readdir, stat, statfs } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { addInProcess } from "./addInProcess.ts";
 import type { ReportProgress } from "./downloadPace.ts";
 import { EngineError, errnoOf, messageOf } from "./errors.ts";
 import type { HubAccess } from "./fetchCheckpoint.ts";
 import { machineMemory } from "./infer/freeMemory.ts";
 import { linkFetchedLibraries, runtimeLibraries } from "./infer/runtimeLibraries.ts";
+import { listAddOns, openAddOn } from "./pack/addOn.ts";
 import { ADDED_FORMAT, catalogue } from "./pack/catalogue.ts";
 import { HUB_URL } from "./pack/hubAddress.ts";
-import { listPacks, openPack, preparedPacksDir } from "./pack/pack.ts";
+import { listPacks, openPack, type PackManifest, preparedPacksDir } from "./pack/pack.ts";
 import { downloadFolder } from "./pack/partialFolders.ts";
+import { notePackFolder } from "./packFolders.ts";
 import type { Progress } from "./progress.ts";
-import type { AddGpuLibraries, AddModel, AddModelOutcome, InstalledPack, ModelChoices } from "./protocol.ts";
+import type {
+  AddGpuLibraries,
+  AddModel,
+  AddModelOutcome,
+  InstalledAddOn,
+  InstalledPack,
+  ModelChoices,
+  RemoveModel,
+  RemoveModelOutcome,
+} from "./protocol.ts";
+import { type RemovedPack, removePack } from "./removePack.ts";
 import type { Session } from "./session.ts";
+
+/** What manifests of packs and of add-ons both say. */
+type Described = Pick<PackManifest, "title" | "version" | "licence" | "files">;
 
 export class ModelSession {
   readonly #session: Session;
@@ -26,10 +41,12 @@ export class ModelSession {
     const { packsDir, preparedDirs } = this.#session.installation;
     const url = this.#endpoint();
     const { origin, host } = new URL(URL.canParse(url) ? url : HUB_URL);
+    const inUse = this.#dirsInUse();
     const installed = await Promise.all([
-      installedIn(packsDir, true),
-      ...preparedDirs.map((dir) => installedIn(dir, false)),
+      packsIn(packsDir, true, inUse),
+      ...preparedDirs.map((dir) => packsIn(dir, false, inUse)),
     ]);
+    const addOns = await Promise.all(preparedDirs.map((dir) => addOnsIn(dir, inUse)));
     const offered = await Promise.all(
       catalogue(ADDED_FORMAT).map(async ({ id, repository, ...model }) => {
         const here = await bytesIn(downloadFolder(this.#packsDir(), id));
@@ -38,6 +55,7 @@ export class ModelSession {
     );
     return {
       installed: installed.flat(),
+      addOns: addOns.flat(),
       offered,
       hub: { url, origin, host },
       gpuLibraries: gpuLibraries(),
@@ -58,9 +76,38 @@ export class ModelSession {
       const packsDir = this.#packsDir();
       const job = { kind: "pack", source, packsDir, bundledDir, hub, ...ADDED_FORMAT } as const;
       const { name, title } = await addInProcess(adder, job, { onProgress, signal: progress.signal });
+      await this.noteFolder();
       session.connection.console.info(`${source} is ${name === undefined ? "an add-on" : `the pack ${name}`} now.`);
       return { end: "done", message: `${title} is ready`, ...(name === undefined ? {} : { pack: name }) };
     });
+  }
+
+  /**
+   * One that the engine has open is removed between its end and its next start, which `restart` sees to: some systems do not
+   * let go of open files.
+   */
+  async remove({ name }: RemoveModel, restart: (between: () => Promise<void>) => void): Promise<RemoveModelOutcome> {
+    const { installation, connection } = this.#session;
+    const inUse = this.#dirsInUse();
+    try {
+      const removed = installation.preparedDirs.some((dir) => inUse.has(resolve(dir, name)))
+        ? await new Promise<RemovedPack>((done, failed) =>
+            restart(() => removePack(name, installation).then(done, failed)),
+          )
+        : await removePack(name, installation);
+      connection.console.info(`${removed.dir} is removed.`);
+      const stays = removed.target === undefined ? "" : `; what it linked to stays: ${removed.target}`;
+      return { end: "done", message: `${name} is removed${stays}` };
+    } catch (error) {
+      return { end: "failed", message: this.#failure(error) };
+    }
+  }
+
+  /** The command line finds what an editor keeps for itself where the editor noted its folder. */
+  async noteFolder(): Promise<void> {
+    const { modelsDir } = this.#session.options;
+    // Without it models are still got and used here.
+    if (modelsDir !== undefined) await notePackFolder(modelsDir).catch((error) => this.#session.reportBug(error));
   }
 
   /** What the runtime needs for CUDA and its package does not bring. Ends `progress` whatever happens. */
@@ -100,15 +147,24 @@ export class ModelSession {
       return await work();
     } catch (error) {
       if (signal.aborted) return { end: "cancelled", message: "cancelled" };
-      if (!(error instanceof EngineError)) this.#session.reportBug(error);
-      else this.#session.connection.console.error(error.message);
-      if (error instanceof EngineError)
-        return { end: "failed", message: `${error.message.replace(/\.$/, "")}. ${error.action}`, code: error.code };
-      return {
-        end: "failed",
-        message: `Something unexpected happened: ${messageOf(error).split("\n")[0]}. See the log.`,
-      };
+      const message = this.#failure(error);
+      return error instanceof EngineError ? { end: "failed", message, code: error.code } : { end: "failed", message };
     }
+  }
+
+  /** Logs it; for a person. */
+  #failure(error: unknown): string {
+    if (error instanceof EngineError) {
+      this.#session.connection.console.error(error.message);
+      return `${error.message.replace(/\.$/, "")}. ${error.action}`;
+    }
+    this.#session.reportBug(error);
+    return `Something unexpected happened: ${messageOf(error).split("\n")[0]}. See the log.`;
+  }
+
+  #dirsInUse(): ReadonlySet<string> {
+    const pack = this.#session.engine?.pack;
+    return new Set([pack?.dir, pack?.addOn?.dir].flatMap((dir) => (dir === undefined ? [] : resolve(dir))));
   }
 
   #packsDir(): string {
@@ -143,20 +199,29 @@ export function hubToken(): string | undefined {
   return process.env["HF_TOKEN"] || undefined;
 }
 
-async function installedIn(dir: string, isBundled: boolean): Promise<InstalledPack[]> {
-  const names = await listPacks(dir);
-  return Promise.all(
-    names.map(async (name): Promise<InstalledPack> => {
-      try {
-        const { title, version, licence, files } = (await openPack(join(dir, name))).manifest;
-        const bytes = Object.values(files).reduce((sum, file) => sum + file.bytes, 0);
-        return { name, title, version, licence, bytes, isBundled, problem: null };
-      } catch (error) {
-        if (!(error instanceof EngineError)) throw error;
-        return { name, title: name, version: "", licence: "", bytes: 0, isBundled, problem: error.message };
-      }
-    }),
-  );
+async function packsIn(parent: string, isBundled: boolean, inUse: ReadonlySet<string>): Promise<InstalledPack[]> {
+  const dirs = (await listPacks(parent)).map((name) => join(parent, name));
+  return Promise.all(dirs.map(async (dir) => ({ ...(await installedAt(dir, openPack, inUse)), isBundled })));
+}
+
+async function addOnsIn(parent: string, inUse: ReadonlySet<string>): Promise<InstalledAddOn[]> {
+  return Promise.all((await listAddOns(parent)).map((dir) => installedAt(dir, openAddOn, inUse)));
+}
+
+async function installedAt(
+  dir: string,
+  open: (dir: string) => Promise<{ readonly manifest: Described }>,
+  inUse: ReadonlySet<string>,
+): Promise<InstalledAddOn> {
+  const known = { name: basename(dir), isInUse: inUse.has(resolve(dir)) };
+  try {
+    const { title, version, licence, files } = (await open(dir)).manifest;
+    const bytes = Object.values(files).reduce((sum, file) => sum + file.bytes, 0);
+    return { ...known, title, version, licence, bytes, problem: null };
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    return { ...known, title: known.name, version: "", licence: "", bytes: 0, problem: error.message };
+  }
 }
 
 /** Of all files under a folder; 0 where there is none. */

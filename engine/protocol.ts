@@ -30,6 +30,8 @@ export const ENGINE_COMMANDS = {
   cancel: "precis.engine.cancelIndexing",
   /** Downloads or copies a model and makes a pack of it. Its one argument is `AddModel`; answers `AddModelOutcome`. */
   addModel: "precis.engine.addModel",
+  /** Removes a pack or an add-on from this machine. Its one argument is `RemoveModel`; answers `RemoveModelOutcome`. */
+  removeModel: "precis.engine.removeModel",
   /** Looks over the whole installation; it takes some seconds. Answers `DoctorReport`. */
   doctor: "precis.engine.doctor",
   /** Downloads what the runtime needs for CUDA. Its one argument is `AddGpuLibraries`; answers `AddModelOutcome` without a pack. */
@@ -268,6 +270,7 @@ export interface DoctorReport {
 
 export interface ModelChoices {
   readonly installed: readonly InstalledPack[];
+  readonly addOns: readonly InstalledAddOn[];
   readonly offered: readonly OfferedModel[];
   /** The hub that would be asked. */
   readonly hub: { readonly url: string /** For a token. */; readonly origin: string; readonly host: string };
@@ -290,8 +293,24 @@ export interface InstalledPack {
   readonly licence: string;
   readonly bytes: number;
   readonly isBundled: boolean;
+  /** The engine has it open. */
+  readonly isInUse: boolean;
   /** Why it cannot be used; null where it can. */
   readonly problem: string | null;
+}
+
+/** What gives packs with a certain reader the mode compressed. */
+export type InstalledAddOn = Omit<InstalledPack, "isBundled">;
+
+export interface RemoveModel {
+  /** Of an `InstalledPack` or `InstalledAddOn`. */
+  readonly name: string;
+}
+
+export interface RemoveModelOutcome {
+  readonly end: "done" | "failed";
+  /** For a person. */
+  readonly message: string;
 }
 
 /** A model that a click downloads. Sizes are computed from its shape: about. */

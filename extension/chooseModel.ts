@@ -5,25 +5,31 @@ import {
   env,
   type LogOutputChannel,
   ProgressLocation,
+  type QuickInputButton,
   type QuickPickItem,
   QuickPickItemKind,
+  ThemeIcon,
   Uri,
   window,
   workspace,
 } from "vscode";
+import { ExecuteCommandRequest } from "vscode-languageclient/node";
 import {
   type AddModel,
   type AddModelOutcome,
   ENGINE_COMMANDS,
+  type InstalledAddOn,
   type InstalledPack,
   MODELS,
   type ModelChoices,
   type OfferedModel,
+  type RemoveModel,
+  type RemoveModelOutcome,
 } from "../engine/protocol.ts";
 import type { Engine } from "./client.ts";
 import { runEngineCommand } from "./engineCommand.ts";
 import type { HubTokens } from "./hubToken.ts";
-import { consentText, installedRow, offeredRow, type Remedy, remediesOf } from "./modelText.ts";
+import { addOnRow, consentText, installedRow, offeredRow, type Remedy, remediesOf, removalText } from "./modelText.ts";
 import { chosenPack, setPack } from "./settings.ts";
 
 export interface ChooseModelParts {
@@ -34,6 +40,8 @@ export interface ChooseModelParts {
 
 interface Row extends QuickPickItem {
   readonly run?: () => Promise<void>;
+  /** Behind its button. */
+  readonly remove?: () => Promise<void>;
 }
 
 /** What is to be got, and how it is called. */
@@ -44,6 +52,7 @@ interface Wanted {
 }
 
 const SEPARATOR = QuickPickItemKind.Separator;
+const REMOVE: QuickInputButton = { iconPath: new ThemeIcon("trash"), tooltip: "Remove from this machine" };
 
 export async function chooseModel(parts: ChooseModelParts): Promise<void> {
   const choices = await askChoices(parts);
@@ -59,6 +68,11 @@ export async function chooseModel(parts: ChooseModelParts): Promise<void> {
     ...choices.installed.map((pack) => ({
       ...installedRow(pack, isChosen(pack)),
       run: () => setPack(pack === first ? "auto" : pack.name),
+      ...(pack.isBundled ? {} : removable(() => remove(parts, "pack", pack))),
+    })),
+    ...choices.addOns.map((addOn) => ({
+      ...addOnRow(addOn),
+      ...removable(() => remove(parts, "add-on", addOn)),
     })),
     { label: `From ${choices.hub.host}`, kind: SEPARATOR },
     ...offered.map((model) => ({
@@ -74,12 +88,53 @@ export async function chooseModel(parts: ChooseModelParts): Promise<void> {
     { label: "", kind: SEPARATOR },
     { label: "$(key) Set hub token…", detail: `For ${choices.hub.origin} alone`, run: () => askToken(parts) },
   ];
-  const picked = await window.showQuickPick(rows, {
-    title: "Precis: Choose Model",
-    placeHolder: "Nothing is downloaded before you agree",
-    matchOnDetail: true,
+  await (await pick(rows))?.();
+}
+
+/** What the person wants done; undefined when nothing is. */
+function pick(rows: readonly Row[]): Promise<(() => Promise<void>) | undefined> {
+  const list = window.createQuickPick<Row>();
+  list.title = "Precis: Choose Model";
+  list.placeholder = "Nothing is downloaded before you agree";
+  list.matchOnDetail = true;
+  list.items = rows;
+  return new Promise((resolve) => {
+    list.onDidAccept(() => {
+      const [row] = list.selectedItems;
+      // An add-on is taken by itself where it fits: there is nothing to choose.
+      if (row?.run === undefined) return;
+      resolve(row.run);
+      list.hide();
+    });
+    list.onDidTriggerItemButton(({ item }) => {
+      resolve(item.remove);
+      list.hide();
+    });
+    list.onDidHide(() => {
+      resolve(undefined);
+      list.dispose();
+    });
+    list.show();
   });
-  await picked?.run?.();
+}
+
+function removable(action: () => Promise<void>): Pick<Row, "buttons" | "remove"> {
+  return { buttons: [REMOVE], remove: action };
+}
+
+/** Asks first. */
+async function remove(parts: ChooseModelParts, kind: "pack" | "add-on", unwanted: InstalledAddOn): Promise<void> {
+  const { engine } = parts;
+  const { question, detail } = removalText(kind, unwanted);
+  const agreed = await window.showWarningMessage(question, { modal: true, detail }, "Remove");
+  if (agreed !== "Remove") return chooseModel(parts);
+  // First, so that the engine that is started in its place has what to start with.
+  if (kind === "pack" && chosenPack() === unwanted.name) await setPack("auto");
+  const wish: RemoveModel = { name: unwanted.name };
+  const params = { command: ENGINE_COMMANDS.removeModel, arguments: [wish] };
+  const { end, message }: RemoveModelOutcome = await engine.client.sendRequest(ExecuteCommandRequest.type, params);
+  if (end === "failed") void window.showErrorMessage(`Precis: ${message}`);
+  else void window.showInformationMessage(`Precis: ${message}.`);
 }
 
 /** For the hub that the settings name. */

@@ -1,6 +1,6 @@
 // The models a person can choose, in words: what each takes, and whether it fits this machine. No editor here, so that tests can
 // read it.
-import type { InstalledPack, ModelChoices, OfferedModel } from "../engine/protocol.ts";
+import type { InstalledAddOn, InstalledPack, ModelChoices, OfferedModel } from "../engine/protocol.ts";
 
 export interface ModelRow {
   readonly label: string;
@@ -20,6 +20,27 @@ export function installedRow(pack: InstalledPack, isChosen: boolean): ModelRow {
   const licence = pack.licence === "unknown" ? [] : [`licence ${pack.licence}`];
   const detail = [`Version ${pack.version}`, `${sizeText(pack.bytes)} on the disk`, ...licence].join(" · ");
   return { label, description: isChosen ? `in use, ${where}` : where, detail };
+}
+
+export function addOnRow(addOn: InstalledAddOn): ModelRow {
+  const label = `$(extensions) ${addOn.title}`;
+  if (addOn.problem !== null) return { label, description: "cannot be used", detail: addOn.problem };
+  const detail = `Version ${addOn.version} · ${sizeText(addOn.bytes)} on the disk · add-on for mode compressed`;
+  return { label, description: addOn.isInUse ? "in use, on this machine" : "on this machine", detail };
+}
+
+/** What a person agrees to before a pack or an add-on is removed. */
+export function removalText(kind: "pack" | "add-on", unwanted: InstalledAddOn): { question: string; detail: string } {
+  const lines = [
+    `${unwanted.bytes === 0 ? "Its folder is" : `${sizeText(unwanted.bytes)} are`} removed from the disk. To have it back, it must be added again.`,
+  ];
+  if (unwanted.isInUse)
+    lines.push(
+      kind === "pack"
+        ? "It is in use here: the model that comes with Precis takes its place, and the index is built again for that."
+        : "It is in use here: without it full RAG takes the place of mode compressed, and the index is built again.",
+    );
+  return { question: `Remove ${unwanted.title}?`, detail: lines.join("\n\n") };
 }
 
 /** `provider`: what runs the reader now, if anything does. */

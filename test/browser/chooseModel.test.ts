@@ -126,6 +126,29 @@ describe("Choose Model", () => {
     expect(hub.requests.length).toBe(before);
   });
 
+  it("removes one that is in use after a question, and the model that came with Precis takes its place", async () => {
+    const { page } = editor;
+    await runCommand(page, "Precis: Choose Model");
+    const row = rows().filter({ hasText: "copied" });
+    await row.waitFor();
+    expect(await rows().filter({ hasText: "comes with Precis" }).locator(".codicon-trash").count()).toBe(0);
+    await row.hover();
+    await screenshot(page, "model-8-remove");
+    await row.locator(".codicon-trash").click();
+    const question = page.locator(".monaco-dialog-box");
+    await question.getByText("Remove copied?").waitFor();
+    expect(await question.textContent()).toContain("takes its place");
+    await screenshot(page, "model-9-remove-question");
+    await question.getByRole("button", { name: "Remove" }).click();
+    await toast("copied is removed").waitFor({ timeout: 60_000 });
+    await until("the setting", () => chosenPack() === "auto");
+    await statusItem(page, "Precis: ready").waitFor({ timeout: 60_000 });
+    await expectInUse(/Precis/);
+    await runCommand(page, "Precis: Choose Model");
+    await rows().filter({ hasText: "comes with Precis" }).waitFor();
+    expect(await row.count()).toBe(0);
+  });
+
   // The one system whose runtime leaves libraries to an install script.
   it.runIf(process.platform === "linux" && process.arch === "x64")(
     "asks before it downloads the GPU's libraries",

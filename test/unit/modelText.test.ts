@@ -3,8 +3,18 @@ import { describe, expect, it } from "vitest";
 import { ENGINE_ERRORS } from "../../engine/errors.ts";
 import { ADDED_FORMAT, catalogue } from "../../engine/pack/catalogue.ts";
 import type { ModelChoices, OfferedModel } from "../../engine/protocol.ts";
-import { consentText, fitText, installedRow, offeredRow, remediesOf, sizeText } from "../../extension/modelText.ts";
+import {
+  addOnRow,
+  consentText,
+  fitText,
+  installedRow,
+  offeredRow,
+  remediesOf,
+  removalText,
+  sizeText,
+} from "../../extension/modelText.ts";
 
+const ADDED = { name: "a", title: "A", version: "1", licence: "mit", bytes: 67e6, isInUse: false, problem: null };
 const MACHINE = { memoryBytes: 32e9, freeDiskBytes: 100e9 };
 const OFFERED: OfferedModel[] = catalogue(ADDED_FORMAT).map(({ id, repository, ...model }) => ({
   ...model,
@@ -15,6 +25,7 @@ const OFFERED: OfferedModel[] = catalogue(ADDED_FORMAT).map(({ id, repository, .
 }));
 const CHOICES: ModelChoices = {
   installed: [],
+  addOns: [],
   offered: OFFERED,
   hub: { url: "http://hub.example", origin: "http://hub.example", host: "hub.example" },
   gpuLibraries: null,
@@ -78,7 +89,7 @@ describe("an offered model", () => {
 });
 
 it("a pack that cannot be used says why", () => {
-  const pack = { name: "a", title: "A", version: "1", licence: "mit", bytes: 67e6, isBundled: false, problem: null };
+  const pack = { ...ADDED, isBundled: false };
   expect(installedRow(pack, true)).toEqual({
     label: "$(check) A",
     description: "in use, on this machine",
@@ -88,6 +99,25 @@ it("a pack that cannot be used says why", () => {
     description: "cannot be used",
     detail: "PACK_CORRUPT: gone",
   });
+});
+
+it("an add-on is shown as one", () => {
+  expect(addOnRow({ ...ADDED, isInUse: true })).toEqual({
+    label: "$(extensions) A",
+    description: "in use, on this machine",
+    detail: "Version 1 · 67 MB on the disk · add-on for mode compressed",
+  });
+  expect(addOnRow({ ...ADDED, problem: "ADDON_CORRUPT: gone" }).detail).toBe("ADDON_CORRUPT: gone");
+});
+
+it("before a removal it is said what goes, and what takes its place", () => {
+  const idle = removalText("pack", ADDED);
+  expect(idle).toEqual({
+    question: "Remove A?",
+    detail: "67 MB are removed from the disk. To have it back, it must be added again.",
+  });
+  expect(removalText("pack", { ...ADDED, isInUse: true }).detail).toContain("comes with Precis takes its place");
+  expect(removalText("add-on", { ...ADDED, isInUse: true }).detail).toContain("full RAG takes the place");
 });
 
 it("every error of a download offers something to do", () => {
