@@ -1,5 +1,6 @@
 // Words for what the doctor found. No editor here, so that tests can read it.
 import type { DoctorCheck, DoctorReport } from "../engine/protocol.ts";
+import { providerTitle } from "./statusText.ts";
 
 /** Links of the page that are no addresses. */
 export const AGAIN_LINK = "#again";
@@ -28,7 +29,8 @@ function row({ name, detail, fix }: DoctorCheck): string {
   return `- **${capital(name)}**: ${escaped(detail)}${fix === undefined ? "" : ` *${escaped(fix)}*`}`;
 }
 
-function capital(text: string): string {
+function capital(name: string): string {
+  const text = providerTitle(name);
   return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
 

@@ -50,7 +50,9 @@ export function modeText({ mode, pack }: EngineStatus): string {
 
 export function lastText(last: LastCompletion | null): string {
   if (last === null) return "none yet";
-  const time = `${Math.round(last.totalMs)} ms (first token ${Math.round(last.ttftMs)} ms), ${MODE_TITLES[last.mode]}`;
+  // A first token that took longer than the whole answer came for an earlier request, which this one goes on with.
+  const first = last.ttftMs > last.totalMs ? "computed before" : `first token ${Math.round(last.ttftMs)} ms`;
+  const time = `${Math.round(last.totalMs)} ms (${first}), ${MODE_TITLES[last.mode]}`;
   return last.reason === undefined ? time : `nothing offered: ${last.reason} (${time})`;
 }
 
@@ -62,11 +64,16 @@ const PROVIDER_TITLES: Readonly<Record<string, string>> = {
   coreml: "Core ML",
 };
 
+/** As its makers write it. */
+export function providerTitle(name: string): string {
+  return PROVIDER_TITLES[name] ?? name;
+}
+
 /** Where the reader runs. */
 export function executionText(execution: Execution | null): string {
   if (execution === null) return "not running";
   if (execution.remote !== undefined) return remoteText(execution.remote);
-  const title = PROVIDER_TITLES[execution.provider] ?? execution.provider;
+  const title = providerTitle(execution.provider);
   return execution.isLoaded ? title : `${title}; not in memory until the next request`;
 }
 

@@ -142,7 +142,8 @@
   /** @param {import("../engine/protocol.ts").LastCompletion | null} last */
   function showLast(last) {
     write("total", last === null ? NONE : time(last.totalMs));
-    write("ttft", last === null ? NONE : time(last.ttftMs));
+    const isOfEarlier = last !== null && last.ttftMs > last.totalMs;
+    write("ttft", last === null ? NONE : isOfEarlier ? "computed before" : time(last.ttftMs));
     write("lastMode", last === null ? NONE : MODE_NAMES[last.mode]);
     write("reason", last === null ? "none yet" : last.reason === undefined ? "offered" : words(last.reason));
     /** @type {HTMLButtonElement} */ (at("explain")).disabled = last === null;

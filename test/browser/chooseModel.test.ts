@@ -129,7 +129,7 @@ describe("Choose Model", () => {
   it("removes one that is in use after a question, and the model that came with Precis takes its place", async () => {
     const { page } = editor;
     await runCommand(page, "Precis: Choose Model");
-    const row = rows().filter({ hasText: "copied" });
+    const row = page.getByRole("option", { name: / copied, / });
     await row.waitFor();
     expect(await rows().filter({ hasText: "comes with Precis" }).locator(".codicon-trash").count()).toBe(0);
     await row.hover();

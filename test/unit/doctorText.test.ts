@@ -12,6 +12,7 @@ test("what is wrong comes first, with what to do before what was found", () => {
   expect(text).toContain("**What to do:** Reinstall Precis.");
   expect(text).toContain("Found: PACK\\_CORRUPT: /a\\_b/\\*.onnx has; sha256 \\<x\\>");
   expect(text).toContain("- **Execution providers**: the reader runs on cpu *Install a driver.*");
+  expect(doctorText({ ok: true, checks: [{ ...card, name: "directml" }] })).toContain("- **DirectML**: ");
   expect(text).toContain(`[Look again](${AGAIN_LINK})`);
 });
 

@@ -113,6 +113,7 @@ describe("the status in words", () => {
     expect(lastText({ mode: "full", totalMs: 9, ttftMs: 0, reason: "deadline" })).toBe(
       "nothing offered: deadline (9 ms (first token 0 ms), Full RAG)",
     );
+    expect(lastText({ mode: "full", totalMs: 10, ttftMs: 113 })).toBe("10 ms (computed before), Full RAG");
   });
 
   it("tells the index's size and who writes it", () => {
