@@ -118,8 +118,13 @@ describe("Choose Model", () => {
     await rows().filter({ hasText: "Folder on this machine" }).click();
     const input = page.locator(".quick-input-widget:visible input.input");
     await until("the dialog", async () => (await input.inputValue()).includes("/"));
-    await input.fill(`${join(folder, "copied")}/`);
-    await until("the folder", async () => (await rows().filter({ hasText: "parcels" }).count()) === 0);
+    // The dialog completes what it opened with, in the middle of what is written meanwhile.
+    await until("the folder", async () => {
+      await input.fill(`${join(folder, "copied")}/`);
+      await page.waitForTimeout(500);
+      const isWritten = (await input.inputValue()) === `${join(folder, "copied")}/`;
+      return isWritten && (await rows().filter({ hasText: "parcels" }).count()) === 0;
+    });
     await page.locator(".quick-input-widget:visible").getByRole("button", { name: "Use Folder" }).click();
     await toast("is ready, and chosen").filter({ hasText: "copied" }).waitFor({ timeout: 60_000 });
     await until("the setting", () => chosenPack() === "copied");
