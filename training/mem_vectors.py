@@ -1,15 +1,17 @@
 r"""Per-chunk p-tuning: a learnt [mem] vector from which a frozen reader says the chunk again (HEF, section 3.8).
 
     python mem_vectors.py --reader DIR --samples FILE --out FILE --steps 250
-    python mem_vectors.py --reader DIR --store FILE --steps 250
+    python mem_vectors.py --reader DIR --store DIR/index.db --pack DIR --steps 250
 
 Every chunk has its own rows before it, trained by next-token loss on the chunk alone for 250 to 500 AdamW steps (Kuratov et
 al. 2025). With --samples they are written as vectors that train_projector.py takes with --vectors, as in the paper. With
 --store they take the place of the chunks' pseudo-tokens in a store of the engine, which no projector is asked for again; the
-store must not be open elsewhere. Killed and started again, it goes on behind the last batch.
+store must not be open elsewhere. A store knows the length of a node's rows, not the reader they are for, which --pack checks
+too. What does not fit is refused before anything is written. Killed and started again, it goes on behind the last batch.
 """
 
 import argparse
+import json
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -22,13 +24,16 @@ from context_vectors import key_of, read_vectors, write_vectors
 from failures import CheckpointError, CorpusError, NonFiniteLossError, TrainingError, run_stage
 from fim_samples import read_samples
 from losses import token_log_probs
-from pretrained import PretrainedReader, load_reader
+from pretrained import PretrainedReader, load_reader, read_json
 from samples import encode
 from sequences import padded, right_padded, target_logits
 from steps import shown
+from weights_digest import digest_of
 
 FLOAT32 = 0
 """The store's number for rows kept whole."""
+STORE_FORMAT = 5
+"""`FORMAT_VERSION` of engine/store/schema.ts."""
 LONGEST = 512
 """Tokens of a chunk that are said again."""
 
@@ -77,23 +82,58 @@ def tune(reader: PretrainedReader, texts: list[str], count: int, steps: int, lr:
     return Tuned(rows.detach(), losses.detach(), right)
 
 
-def open_store(file: Path) -> sqlite3.Connection:
+@dataclass(frozen=True)
+class Store:
     """A store of the engine, to be written."""
+
+    file: Path
+    database: sqlite3.Connection
+    made_by: str
+    """Id, version and hashes of the pack whose rows it holds."""
+    numbers: int
+    """Of a node's rows."""
+
+
+def open_store(file: Path) -> Store:
+    """Raises CheckpointError for what is no store of this format."""
     if not file.is_file():
         raise CheckpointError(f"{file}: no such store. `precis index --store` makes one.")
-    store = sqlite3.connect(file, timeout=1)
+    database = sqlite3.connect(file, timeout=1)
     try:
-        names = {name for (name,) in store.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        names = {name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if not {"meta", "nodes", "pseudo_tokens"} <= names:
+            raise CheckpointError(f"{file} is no store of the engine: it has no table of pseudo-tokens.")
+        row = database.execute("SELECT value FROM meta WHERE key = 'fingerprint'").fetchone()
+        version, _, made_by, _, numbers = json.loads(row[0])
     except sqlite3.DatabaseError as error:
         raise CheckpointError(f"{file} is no store ({error}).") from error
-    if not {"nodes", "pseudo_tokens"} <= names:
-        raise CheckpointError(f"{file} is no store of the engine: it has no table of pseudo-tokens.")
-    return store
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{file} does not say what made it. Index the workspace again.") from error
+    if version != STORE_FORMAT:
+        raise CheckpointError(
+            f"{file} is of store format {version}; this kit writes format {STORE_FORMAT}. Index with the engine beside it."
+        )
+    return Store(file, database, made_by, numbers)
 
 
-def chunks_of(store: sqlite3.Connection, dim: int, file: Path) -> tuple[list[tuple[int, str]], int]:
+def check_pack(store: Store, pack: Path, reader: PretrainedReader, folder: Path) -> None:
+    """Raises CheckpointError unless the store is that pack's and the pack's reader this one."""
+    manifest = read_json(pack, "pack.json")
+    name, its = f"{manifest.get('id')}@{manifest.get('version')}", manifest.get("reader", {})
+    if not store.made_by.startswith(f"{name}:"):
+        raise CheckpointError(f"{store.file} was made by {store.made_by.split(':')[0]}, not by {name} of {pack}.")
+    if its.get("readerDim") != reader.dim:
+        raise CheckpointError(f"the reader of {pack} is {its.get('readerDim')} wide, that of {folder} {reader.dim}.")
+    if its.get("weights") not in (None, digest_of(folder)):
+        raise CheckpointError(f"the reader of {pack} has other weights than {folder}. Name the checkpoint it was made of.")
+
+
+def chunks_of(store: Store, dim: int) -> tuple[list[tuple[int, str]], int]:
     """((id, text) of each chunk, rows a node); raises where the store belongs to a reader of another width."""
-    found = store.execute(
+    file = store.file
+    if store.numbers == 0 or store.numbers % dim:
+        raise CheckpointError(f"{file} holds pseudo-tokens of {store.numbers} numbers, no multiple of this reader's {dim}.")
+    found = store.database.execute(
         "SELECT n.id, n.text, p.precision, length(p.rows) FROM nodes n JOIN pseudo_tokens p ON p.id = n.id "
         "WHERE n.level = 0 ORDER BY n.id"
     ).fetchall()
@@ -101,18 +141,17 @@ def chunks_of(store: sqlite3.Connection, dim: int, file: Path) -> tuple[list[tup
         raise CorpusError(f"{file} holds no chunks. Index the workspace first.")
     if any(precision != FLOAT32 for _, _, precision, _ in found):
         raise CheckpointError(f"{file} keeps its pseudo-tokens in bytes. Raise `index.maxDiskMiB` and index again.")
-    length = found[0][3]
-    if length % (4 * dim):
-        raise CheckpointError(f"{file} holds pseudo-tokens of {length // 4} numbers, no multiple of this reader's {dim}.")
-    return [(int(number), str(text)) for number, text, _, _ in found], length // (4 * dim)
+    if any(length != 4 * store.numbers for *_, length in found):
+        raise CheckpointError(f"{file} holds rows of another length than it says. Index the workspace again.")
+    return [(int(number), str(text)) for number, text, _, _ in found], store.numbers // dim
 
 
-def write_store(store: sqlite3.Connection, ids: list[int], rows: Tensor) -> None:
-    """One transaction a batch."""
+def write_store(store: Store, ids: list[int], rows: Tensor) -> None:
+    """In one transaction."""
     blobs = [row.float().cpu().contiguous().numpy().astype("<f4").tobytes() for row in rows]
     try:
-        with store:
-            store.executemany("UPDATE pseudo_tokens SET rows = ? WHERE id = ?", zip(blobs, ids, strict=True))
+        with store.database:
+            store.database.executemany("UPDATE pseudo_tokens SET rows = ? WHERE id = ?", zip(blobs, ids, strict=True))
     except sqlite3.OperationalError as error:
         raise TrainingError(f"the store cannot be written ({error}). Close the editor that has the workspace open.") from error
 
@@ -124,6 +163,7 @@ def main() -> None:
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--samples", type=Path)
     source.add_argument("--store", type=Path)
+    add("--pack", type=Path, help="the pack whose engine made the store; its reader must be --reader")
     add("--out", type=Path, help="vectors by chunk; with --store, what is done already (default: beside the store)")
     add("--contexts", type=int, default=10, help="contexts a sample, with --samples")
     add("--steps", type=int, default=250)
@@ -137,7 +177,9 @@ def main() -> None:
     store, count = None, 1
     if args.store is not None:
         store = open_store(args.store)
-        listed, count = chunks_of(store, reader.dim, args.store)
+        if args.pack is not None:
+            check_pack(store, args.pack, reader, args.reader)
+        listed, count = chunks_of(store, reader.dim)
         texts = {key_of(text): text for _, text in listed}
     else:
         samples = read_samples(args.samples)

@@ -1,5 +1,6 @@
 """Learnt rows say their chunk again, chunk by chunk, and reach a store."""
 
+import json
 import shutil
 import sqlite3
 import sys
@@ -80,9 +81,12 @@ def test_vectors_that_lack_a_context(monkeypatch: pytest.MonkeyPatch, folder: Pa
         train_projector.main()
 
 
-def store_file(file: Path, numbers: int, precision: int = 0) -> Path:
-    """The two tables of a store that matter here, as engine/store/schema.ts makes them."""
+def store_file(file: Path, numbers: int, precision: int = 0, version: int = 5) -> Path:
+    """The tables of a store that matter here, as engine/store/schema.ts makes them."""
     with sqlite3.connect(file) as store:
+        store.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
+        made_by = json.dumps([version, 1, "pack@1.0.0:160:00", 48, numbers])
+        store.execute("INSERT INTO meta VALUES ('fingerprint', ?)", (made_by,))
         store.execute("CREATE TABLE nodes (id INTEGER PRIMARY KEY, level INTEGER NOT NULL, text TEXT NOT NULL)")
         store.execute("CREATE TABLE pseudo_tokens (id INTEGER PRIMARY KEY, precision INTEGER NOT NULL, rows BLOB NOT NULL)")
         for number, (level, text) in enumerate([(0, TEXTS[0]), (0, TEXTS[1]), (1, "")], 1):
@@ -111,6 +115,7 @@ def test_stores_that_do_not_fit(monkeypatch: pytest.MonkeyPatch, folder: Path, t
         (tmp_path / "absent.sqlite", "no such store"),
         (store_file(tmp_path / "narrow.sqlite", 33), "no multiple of this reader's 32"),
         (store_file(tmp_path / "bytes.sqlite", 32, precision=1), "in bytes"),
+        (store_file(tmp_path / "older.sqlite", 32, version=4), "store format 4; this kit writes format 5"),
         (Path(shutil.copy(folder / "config.json", tmp_path / "text.sqlite")), "is no store"),
     ]:
         with pytest.raises(CheckpointError, match=words):
