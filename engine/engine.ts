@@ -5,6 +5,7 @@ import { takeAddOn, usableModeOf, withoutRoom } from "./addOns.ts";
 import { choosePack, shortageOf } from "./choosePack.ts";
 import { type CompleteDeps, type CompleteOptions, type Completion, complete } from "./completion/complete.ts";
 import { createDocumentSyntax, type DocumentSyntax } from "./completion/documentSyntax.ts";
+import { reservedWords } from "./completion/languageWords.ts";
 import { type Gate, openGate } from "./completion/openGate.ts";
 import type { Cursor } from "./completion/prompt.ts";
 import { ReaderCache } from "./completion/readerCache.ts";
@@ -272,6 +273,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     settings,
   });
   const recent = new RecentCompletions();
+  const reserved = reservedWords();
   const deps = {
     manifest,
     tokenizer,
@@ -281,6 +283,7 @@ async function openWorkspace(shared: Shared, options: WorkspaceOptions): Promise
     retrieve: createRetrieve(store, retrievers, { minOverlap: settings["retrieval.minOverlap"] }),
     pseudoTokensOf: (ids: readonly number[]) => store.pseudoTokens(ids),
     weigh: createWeigh({ languageOf: languageOf(languages), names: store, gate: () => gate }),
+    reservedIn: (path: string) => reserved(languages.forPath(path)?.name),
     ...(keeps ? { recent, written: new ReaderCache(), sticky: new StickyCandidates(() => store.generation) } : {}),
     syntax,
   };

@@ -1,16 +1,21 @@
 """Names put before the prompt beside the pseudo-tokens (HEF, section 3.8: at most 64 tokens), as the engine chooses them.
 
 The names a retrieved chunk holds, from behind the place that is most like the lines above the cursor: what stood next there is
-likely to be named next here. Names the prompt holds already are left out. `engine/completion/entityNames.ts` is the twin;
-both are tested on `test/fixtures/entityNames.json`.
+likely to be named next here. Left out are names that the prompt holds already, and Python's keywords and built-in names: they
+say nothing of the repository. `engine/completion/entityNames.ts` is the twin; both are tested on
+`test/fixtures/entityNames.json`.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{2,}")
 TAIL_LINES = 4
 """Lines above the cursor that are compared, and lines of a chunk they are compared with."""
+WORDS = Path(__file__).parents[1] / "engine" / "completion" / "languageWords.json"
+RESERVED = frozenset(" ".join(json.loads(WORDS.read_text())["python"].values()).split())
 
 
 def names_in(text: str) -> list[str]:
@@ -50,7 +55,7 @@ def entity_names(chunks: list[str], prefix: str, suffix: str, budget: int, count
     for chunk in chunks:
         group: list[str] = []
         for name in from_place(chunk, prefix):
-            if name in known:
+            if name in known or name in RESERVED:
                 continue
             budget -= count(" " + name)
             if budget < 0:

@@ -41,6 +41,8 @@ export interface CompleteDeps {
   /** Absent: always one line, and the grammar has no say. */
   readonly syntax?: DocumentSyntax;
   readonly weigh?: Weigh;
+  /** Keywords and built-in names of the language of a file; absent: none are known. */
+  readonly reservedIn?: (path: string) => ReadonlySet<string>;
 }
 
 /** An offer that post-processing let through, with all that is known of it. */
@@ -288,7 +290,10 @@ async function candidatesFor(
 function namesFor(prompt: Prompt, candidates: readonly Candidate[], mode: Mode, deps: CompleteDeps): readonly string[] {
   const { entityNames: wanted } = deps.manifest.prompt;
   if (mode !== "compressed" || wanted === undefined) return [];
-  const chunks = candidates.filter(({ node }) => node.level === "chunk").map(({ node }) => node.text);
+  const { reservedIn = () => new Set() } = deps;
+  const chunks = candidates
+    .filter(({ node }) => node.level === "chunk")
+    .map(({ node }) => ({ text: node.text, reserved: reservedIn(node.path) }));
   return entityNames(chunks, prompt, wanted.budget, (text) => deps.tokenizer.encode(text).length);
 }
 

@@ -6,6 +6,13 @@ const NAME = /[A-Za-z_][A-Za-z0-9_]{2,}/g;
 /** Lines above the cursor that are compared, and lines of a chunk they are compared with. */
 const TAIL_LINES = 4;
 
+/** A retrieved chunk. */
+export interface NamedChunk {
+  readonly text: string;
+  /** Keywords and built-in names of its language: they say nothing of the repository. */
+  readonly reserved: ReadonlySet<string>;
+}
+
 /** In order, repetitions included. */
 function namesIn(text: string): string[] {
   return text.match(NAME) ?? [];
@@ -31,12 +38,12 @@ function placeBehind(lines: readonly string[], prefix: string): number {
 }
 
 /**
- * Names of `chunks` (texts, best first) that the prompt does not hold, each chunk's from behind the place most like the
- * lines above the cursor; the best chunk's stand last, next to the prompt. `budget` is in tokens, as `countTokens` counts a
- * name with a space before it.
+ * Names of `chunks` (best first) that the prompt does not hold and the language does not reserve, each chunk's from behind the
+ * place most like the lines above the cursor; the best chunk's stand last, next to the prompt. `budget` is in tokens, as
+ * `countTokens` counts a name with a space before it.
  */
 export function entityNames(
-  chunks: readonly string[],
+  chunks: readonly NamedChunk[],
   prompt: { readonly prefix: string; readonly suffix: string },
   budget: number,
   countTokens: (text: string) => number,
@@ -44,13 +51,13 @@ export function entityNames(
   const known = new Set([...namesIn(prompt.prefix), ...namesIn(prompt.suffix)]);
   const groups: string[][] = [];
   let room = budget;
-  for (const chunk of chunks) {
-    const lines = chunk.split("\n");
+  for (const { text, reserved } of chunks) {
+    const lines = text.split("\n");
     const place = placeBehind(lines, prompt.prefix);
     const group: string[] = [];
     groups.unshift(group);
     for (const name of [...lines.slice(place), ...lines.slice(0, place)].flatMap(namesIn)) {
-      if (known.has(name)) continue;
+      if (known.has(name) || reserved.has(name)) continue;
       room -= countTokens(` ${name}`);
       if (room < 0) return groups.flat();
       known.add(name);
