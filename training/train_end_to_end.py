@@ -88,6 +88,7 @@ def arguments() -> argparse.Namespace:
     add_lengths(parser)
     add("--precision", choices=["float32", "bfloat16"], help="of the matrices; default bfloat16 on a GPU; weights stay float32")
     add("--compile", action="store_true", help="torch.compile the reader's trunk")
+    add("--recompute", action="store_true", help="the reader's activations again in the backward pass: slower, less memory")
     add("--save-every", type=int, default=500, help="steps")
     add("--seed", type=int, default=0)
     return parser.parse_args()
@@ -112,6 +113,9 @@ def main() -> None:
     reader = load_reader(args.reader)
     reader.model.to(ranks.device)
     reader.order = args.order or reader.order
+    if args.recompute:
+        # Transformers recomputes in training mode alone; these readers have no dropout.
+        reader.model.train().activation_checkpointing_enable({"use_reentrant": False})
     if args.compile:
         reader.model.model.compile()
     encoder = load_encoder(args.encoder) if args.encoder is not None else None

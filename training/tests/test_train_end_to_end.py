@@ -177,6 +177,12 @@ def test_two_processes_train_what_one_trains(work: Path, tmp_path: Path) -> None
         assert all(torch.allclose(one[name], two[name], atol=5e-3) for name in one)
 
 
+def test_recomputed_activations_give_the_same(work: Path, whole: tuple[str, Path], tmp_path: Path) -> None:
+    assert run(command(work, tmp_path / "out", "--recompute", regime=whole[0])).returncode == 0
+    for mine, theirs in zip(curve(tmp_path / "out"), curve(whole[1]), strict=True):
+        assert mine == pytest.approx(theirs, rel=1e-4)
+
+
 def test_a_loss_that_is_no_number_stops_the_run(work: Path, whole: tuple[str, Path], tmp_path: Path) -> None:
     out = tmp_path / "poisoned"
     line = command(work, out, "--save-every", "1", steps=3)
