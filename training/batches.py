@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from failures import CorpusError
 
 ClassWeights = tuple[float, float, float, float]
 """Loss weights of samples.py's classes: ignored, context, middle, end of text."""
@@ -30,13 +33,23 @@ class Batch:
     """Samples by number, to name a batch by."""
 
 
+def read_array(file: Path, script: str) -> Any:
+    """An array, or the arrays of an .npz, that `script` wrote; raises CorpusError where it is missing or damaged."""
+    try:
+        return np.load(file, mmap_mode="r")
+    except OSError as error:
+        raise CorpusError(f"{file}: {error.strerror or error}. Write it with {script}.") from error
+    except Exception as error:  # a damaged file raises what it likes
+        raise CorpusError(f"{file} cannot be read ({error}). Write it again with {script}.") from error
+
+
 class SampleSet:
     """Samples written by samples.py."""
 
     def __init__(self, folder: Path, class_weights: ClassWeights) -> None:
-        self.tokens = np.load(folder / "tokens.npy", mmap_mode="r")
-        self.classes = np.load(folder / "classes.npy", mmap_mode="r")
-        self.offsets = np.load(folder / "offsets.npy")
+        self.tokens, self.classes, self.offsets = (
+            read_array(folder / f"{name}.npy", "samples.py, or nodes.py") for name in ("tokens", "classes", "offsets")
+        )
         self.lengths = np.diff(self.offsets)
         self.class_weights = np.asarray(class_weights, np.float32)
 

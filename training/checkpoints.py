@@ -1,19 +1,20 @@
 """The folder of a run: one checkpoint a stage, later stages replacing what they trained further."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
-from tokenizers import Tokenizer
 from torch import nn
 
-from failures import CheckpointError
+from failures import CheckpointError, write_whole
 from models.encoder import Encoder, EncoderConfig
 from models.fuser import Fuser, FuserConfig
 from models.projector import Projector, ProjectorConfig
 from models.reader import Reader, ReaderConfig
 from parity import Family
+from tokenizer import read_tokenizer
 
 ENCODER_TOKENS = 256
 """Longest text the encoder reads, in tokens."""
@@ -41,19 +42,38 @@ def new_projector(vector_dim: int, reader_dim: int, per_node: int = 1) -> Projec
 
 def save(path: Path, model: nn.Module, facts: dict[str, Any]) -> None:
     """A model with its configuration, and what the model card should say of the stage."""
-    torch.save({"config": asdict(model.config), "model": model.state_dict(), "facts": facts}, path)  # type: ignore[call-overload]
+    write_whole(path, {"config": asdict(model.config), "model": model.state_dict(), "facts": facts})  # type: ignore[call-overload]
 
 
 def load(path: Path) -> dict[str, Any]:
     return torch.load(path, weights_only=False, map_location="cpu")
 
 
+Made = TypeVar("Made", bound=nn.Module)
+
+
+def read_model(file: Path, what: str, build: Callable[[dict[str, Any]], Made]) -> tuple[Made, dict[str, Any]]:
+    """(model with its weights, all of the file); raises CheckpointError where the file is missing or holds something else."""
+    try:
+        state = load(file)
+        model = build(dict(state["config"]))
+        model.load_state_dict(state["model"])
+    except OSError as error:
+        raise CheckpointError(f"{file}: {error.strerror}. The stage that trains the {what} has not run.") from error
+    except Exception as error:  # torch raises what it likes for a damaged file or another architecture
+        raise CheckpointError(f"{file} holds no {what}: {(str(error) or repr(error)).splitlines()[0]}") from error
+    return model, state
+
+
+def with_trunk(config: dict[str, Any]) -> dict[str, Any]:
+    return config | {"trunk": ReaderConfig(**config["trunk"])}
+
+
 def load_reader(run: Path, stage: str | None = None) -> tuple[Reader, dict[str, Any]]:
     """The reader of the last stage that trained it, or of `stage`."""
     path = run / "joint" / "reader.pt" if stage != "reader" else run / "reader" / "reader.pt"
-    state = load(path if path.exists() else run / "reader" / "reader.pt")
-    reader = Reader(ReaderConfig(**state["config"]))
-    reader.load_state_dict(state["model"])
+    path = path if path.exists() else run / "reader" / "reader.pt"
+    reader, state = read_model(path, "reader", lambda config: Reader(ReaderConfig(**config)))
     facts = state.get("facts") or {"step": state["step"], "tokens": state["tokens"], "seconds": round(state["seconds"])}
     return reader, facts
 
@@ -64,50 +84,26 @@ def latest(run: Path, name: str) -> Path:
 
 
 def load_encoder(run: Path) -> tuple[Encoder, dict[str, Any]]:
-    state = load(latest(run, "encoder"))
-    config = dict(state["config"])
-    config["trunk"] = ReaderConfig(**config["trunk"])
-    encoder = Encoder(EncoderConfig(**config))
-    encoder.load_state_dict(state["model"])
+    encoder, state = read_model(latest(run, "encoder"), "encoder", lambda c: Encoder(EncoderConfig(**with_trunk(c))))
     return encoder, state["facts"]
 
 
 def read_fuser(file: Path, vector_dim: int) -> Fuser:
     """A fuser file for vectors of that length."""
-    try:
-        state = load(file)
-        config = dict(state["config"])
-        config["trunk"] = ReaderConfig(**config["trunk"])
-        fuser = Fuser(FuserConfig(**config))
-        fuser.load_state_dict(state["model"])
-    except OSError as error:
-        raise CheckpointError(f"{file}: {error.strerror}.") from error
-    except Exception as error:  # torch raises what it likes for a damaged file or another architecture
-        raise CheckpointError(f"{file} holds no fuser: {str(error).splitlines()[0]}") from error
+    fuser, _ = read_model(file, "fuser", lambda c: Fuser(FuserConfig(**with_trunk(c))))
     if fuser.config.vector_dim != vector_dim:
         raise CheckpointError(f"{file} fuses vectors of {fuser.config.vector_dim} numbers; this encoder's have {vector_dim}.")
     return fuser.eval()
 
 
 def load_fuser(run: Path) -> tuple[Fuser, dict[str, Any]]:
-    state = load(latest(run, "fuser"))
-    config = dict(state["config"])
-    config["trunk"] = ReaderConfig(**config["trunk"])
-    fuser = Fuser(FuserConfig(**config))
-    fuser.load_state_dict(state["model"])
+    fuser, state = read_model(latest(run, "fuser"), "fuser", lambda c: Fuser(FuserConfig(**with_trunk(c))))
     return fuser, state["facts"]
 
 
 def read_projector(file: Path) -> tuple[Projector, dict[str, Any]]:
     """A projector file of any stage."""
-    try:
-        state = load(file)
-        projector = Projector(ProjectorConfig(**state["config"]))
-        projector.load_state_dict(state["model"])
-    except OSError as error:
-        raise CheckpointError(f"{file}: {error.strerror}.") from error
-    except Exception as error:  # torch raises what it likes for a damaged file or another architecture
-        raise CheckpointError(f"{file} holds no projector: {str(error).splitlines()[0]}") from error
+    projector, state = read_model(file, "projector", lambda config: Projector(ProjectorConfig(**config)))
     return projector, state["facts"]
 
 
@@ -119,10 +115,7 @@ def same_shapes(config: ProjectorConfig, vector_dim: int, reader_dim: int, file:
 
 
 def load_projector(run: Path) -> tuple[Projector, dict[str, Any]]:
-    state = load(latest(run, "projector"))
-    projector = Projector(ProjectorConfig(**state["config"]))
-    projector.load_state_dict(state["model"])
-    return projector, state["facts"]
+    return read_projector(latest(run, "projector"))
 
 
 def load_family(run: Path, provisional: bool = False) -> tuple[Family, dict[str, Any]]:
@@ -145,5 +138,5 @@ def load_family(run: Path, provisional: bool = False) -> tuple[Family, dict[str,
     projector = stage("projector", load_projector, lambda: new_projector(c.dim, c.dim))
     if untrained:
         all_facts["untrained"] = untrained
-    tokenizer = Tokenizer.from_file(str(run / "tokenizer" / "tokenizer.json"))
+    tokenizer = read_tokenizer(run / "tokenizer" / "tokenizer.json")
     return Family(reader.eval(), encoder.eval(), fuser.eval(), projector.eval(), tokenizer), all_facts

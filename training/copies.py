@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
+from batches import read_array
+from failures import run_stage
 from samples import IGNORED, MIDDLE, write
-from tokenizer import SPECIAL
+from tokenizer import SPECIAL, read_tokenizer
 
 
 def copying_row(
@@ -54,11 +55,11 @@ def main() -> None:
     args = parser.parse_args()
 
     rng = np.random.default_rng(args.seed)
-    tokenizer = Tokenizer.from_file(str(args.tokenizer))
-    stream = np.load(args.samples / "tokens.npy", mmap_mode="r")
+    tokenizer = read_tokenizer(args.tokenizer)
+    stream = read_array(args.samples / "tokens.npy", "samples.py")
     rows = [copying_row(rng, stream, args.length, len(SPECIAL), tokenizer.get_vocab_size()) for _ in range(args.count)]
     write(args.out, rows)
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

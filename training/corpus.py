@@ -17,6 +17,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+from failures import CorpusError, run_stage
 
 # Evaluation repositories and close relatives: never in a corpus, whatever their text.
 EXCLUDED_NAMES = frozenset(
@@ -168,6 +171,22 @@ def stable(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
+def corpus_files(file: Path) -> Iterator[dict[str, Any]]:
+    """Lines that `main` wrote; raises CorpusError for a missing file and for a line that is none."""
+    try:
+        lines = file.open()
+    except OSError as error:
+        raise CorpusError(f"{file}: {error.strerror}. Write it with corpus.py.") from error
+    with lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+                assert all(isinstance(row[key], str) for key in ("repo", "split", "path", "text"))
+            except (ValueError, KeyError, TypeError, AssertionError) as error:
+                raise CorpusError(f"{file}:{number} is no file of a corpus ({error}). Write it with corpus.py.") from error
+            yield row
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--packages", type=Path, nargs="+", required=True, help="folders of wheels")
@@ -221,6 +240,8 @@ def main() -> None:
             if source.files:
                 sources[source.name] = source
 
+    if not sources:
+        raise CorpusError(f"no wheel of {', '.join(map(str, args.packages))} has a file to learn from: nothing to train on.")
     table = sorted((asdict(s) for s in sources.values()), key=lambda s: -s["bytes"])
     (args.out / "sources.json").write_text(json.dumps({"sources": table, "dropped": dropped}, indent=1))
     total = sum(s.bytes for s in sources.values())
@@ -228,4 +249,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

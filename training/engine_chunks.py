@@ -15,6 +15,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from corpus import corpus_files
+from failures import CorpusError, TrainingError, run_stage
 from samples import MACHINE_LEARNING
 
 
@@ -42,9 +44,13 @@ def cut_by_engine(files: dict[str, str], command: list[str], tokenizer: Path, ma
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text)
         arguments = [*command, str(folder), "--tokenizer", str(tokenizer), "--max-tokens", str(max_tokens)]
-        result = subprocess.run(arguments, capture_output=True, text=True, check=True)
+        result = subprocess.run(arguments, capture_output=True, text=True, check=False)
     finally:
         shutil.rmtree(folder)
+    if result.returncode:
+        said = (result.stderr.strip() or f"exit status {result.returncode}").splitlines()
+        cause = next((line for line in said if "rror" in line), said[-1])
+        raise TrainingError(f"the engine's chunker failed ({' '.join(command)}): {cause}")
     wanted = ("path", "startLine", "endLine", "text", "encoderText", "qualifiedName", "defines", "linearised")
     return [{k: row[k] for k in wanted} for row in map(json.loads, result.stdout.splitlines())]
 
@@ -65,8 +71,8 @@ def main() -> None:
 
     total, count = 0, 0
     command = [args.node, args.cli, "chunks"]
-    with args.corpus.open() as lines, (args.out / "chunks.jsonl").open("w") as out:
-        for name, group in groupby(map(json.loads, lines), key=lambda r: str(r["repo"])):
+    with (args.out / "chunks.jsonl").open("w") as out:
+        for name, group in groupby(corpus_files(args.corpus), key=lambda r: str(r["repo"])):
             records = list(group)
             learning = MACHINE_LEARNING.search(name) is not None
             if records[0]["split"] != args.split or len(records) < 8 or total > args.total_bytes:
@@ -79,8 +85,10 @@ def main() -> None:
             out.write(json.dumps({"repo": name, **told, "files": files, "chunks": chunks}) + "\n")
             total += sum(len(t) for t in files.values())
             count += len(chunks)
+    if not count:
+        raise CorpusError(f"{args.corpus} has no {args.split} repository of 8 files and 30 chunks: nothing was cut.")
     print(f"{total / 1e6:.1f} MB, {count} chunks")
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

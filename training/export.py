@@ -18,6 +18,7 @@ import torch
 
 import parity
 from checkpoints import load_family
+from failures import run_stage
 from model_card import curve_table, model_card
 from samples import NAMES, PSM, RETRIEVED, SPM, Budget
 from seal import seal
@@ -136,4 +137,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

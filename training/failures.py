@@ -30,6 +30,9 @@ class DiskFullError(TrainingError):
     """No room to write."""
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
 def write_whole(path: Path, content: dict[str, Any]) -> None:
     """`torch.save`, whole or not at all: what stood at `path` stays until the new file is complete."""
     unfinished = path.with_suffix(".tmp")
@@ -40,7 +43,7 @@ def write_whole(path: Path, content: dict[str, Any]) -> None:
         unfinished.unlink(missing_ok=True)
         # torch's zip writer turns a failed write into a RuntimeError that carries the OSError, or only its words.
         cause = error if isinstance(error, OSError) else error.__context__
-        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = isinstance(cause, OSError) and cause.errno in FULL
         if not full and isinstance(error, OSError):
             raise
         kept = f"{path} still holds the last good checkpoint" if path.exists() else "there is no earlier checkpoint"
@@ -57,9 +60,17 @@ def check_finite(loss: float, step: int, batch: str, checkpoint: Path) -> None:
 
 
 def run_stage(main: Callable[[], None]) -> None:
-    """Runs a stage's `main`; an error of ours becomes a line on stderr and exit status 1."""
+    """Runs a stage's `main`; an error of ours, or of the system, becomes a line on stderr and exit status 1."""
     try:
         main()
-    except TrainingError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (TrainingError, OSError) as error:
+        print(f"error: {error if isinstance(error, TrainingError) else said(error)}", file=sys.stderr)
         raise SystemExit(1) from None
+
+
+def said(error: OSError) -> str:
+    """What the system says of which file, and what to do."""
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno in FULL:
+        return f"{where}{error.strerror}. Free some room and start again."
+    return f"{where}{error.strerror or error}. Look at the paths that were given."

@@ -20,9 +20,11 @@ from tokenizers import Tokenizer
 from checkpoints import load_reader
 from chunks import identifiers
 from copying import LONGEST, Place, copied_after, exact_matches, fit, loss
-from failures import run_stage
+from corpus import corpus_files
+from failures import CorpusError, run_stage
 from models.reader import Reader
 from samples import MIDDLE, Before, Budget, Repository, Sample, encode, render, window
+from tokenizer import read_tokenizer
 
 CHUNKS, BEFORE, AFTER = 8, 20_000, 20_000
 """Chunks and characters around the cursor that are copied from, as in `engine/completion/copySources.ts`."""
@@ -31,11 +33,10 @@ MODES: dict[str, Before] = {"none": "nothing", "full": "chunks", "compressed, na
 
 def held_out(corpus: Path, folders: list[Path]) -> Iterator[Repository]:
     """The corpus' held-out repositories, and folders of source."""
-    with corpus.open() as lines:
-        for name, group in groupby(map(json.loads, lines), key=lambda r: str(r["repo"])):
-            files = {r["path"]: r["text"] for r in group if r["split"] != "train"}
-            if len(files) >= 20:
-                yield Repository(name, files)
+    for name, group in groupby(corpus_files(corpus), key=lambda r: str(r["repo"])):
+        files = {r["path"]: r["text"] for r in group if r["split"] != "train"}
+        if len(files) >= 20:
+            yield Repository(name, files)
     for folder in folders:
         texts = {str(p.relative_to(folder)): p.read_text(errors="ignore") for p in sorted(folder.rglob("*.py"))}
         yield Repository(folder.name, {path: text for path, text in texts.items() if 300 < len(text) < 60_000})
@@ -103,8 +104,10 @@ def main() -> None:
     torch.set_num_threads(1)
     rng = random.Random(args.seed)
     reader = load_reader(args.run)[0].eval()
-    tokenizer = Tokenizer.from_file(str(args.run / "tokenizer" / "tokenizer.json"))
+    tokenizer = read_tokenizer(args.run / "tokenizer" / "tokenizer.json")
     repositories = list(held_out(args.corpus, args.folders))
+    if not repositories:
+        raise CorpusError(f"{args.corpus} holds no repository of 20 files back: name sources with --folders.")
     places: dict[str, list[Place]] = {mode: [] for mode in MODES}
     for number in range(args.samples):
         sample = draw_line(repositories[number % len(repositories)], rng)

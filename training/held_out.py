@@ -12,23 +12,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpus import overlaps, shingles, stable, unfit
+from corpus import corpus_files, overlaps, shingles, stable, unfit
 from failures import CorpusError, run_stage
-
-
-def corpus_files(file: Path) -> Iterator[dict[str, str]]:
-    """Lines of corpus.py."""
-    try:
-        lines = file.open()
-    except OSError as error:
-        raise CorpusError(f"{file}: {error.strerror}. Write it with corpus.py.") from error
-    with lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = json.loads(line)
-                yield {key: str(row[key]) for key in ("repo", "split", "path", "text")}
-            except (ValueError, KeyError, TypeError) as error:
-                raise CorpusError(f"{file}:{number} is no file of a corpus ({error}). Write it with corpus.py.") from error
 
 
 def folder_files(folder: Path, most: int) -> Iterator[dict[str, str]]:

@@ -16,10 +16,11 @@ from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from chunks import from_engine, identifiers
+from failures import CorpusError, run_stage
 from samples import MACHINE_LEARNING, Before, Budget, Repository, draw_hole, encode, render, window, write
+from tokenizer import read_tokenizer
 
 CANDIDATES = 16
 
@@ -50,12 +51,29 @@ class Ragged:
         return ids, lengths
 
 
+def chunked(path: Path) -> Iterator[dict[str, Any]]:
+    """Lines of engine_chunks.py; raises CorpusError for a missing file, an empty one, and a line that is none."""
+    try:
+        lines = path.open()
+    except OSError as error:
+        raise CorpusError(f"{path}: {error.strerror}. Write it with engine_chunks.py.") from error
+    number = 0
+    with lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line)
+                assert isinstance(row["repo"], str) and isinstance(row["files"], dict) and isinstance(row["chunks"], list)
+            except (ValueError, KeyError, TypeError, AssertionError) as error:
+                raise CorpusError(f"{path}:{number} is no repository ({error}). Write it with engine_chunks.py.") from error
+            yield row
+    if number == 0:
+        raise CorpusError(f"{path} holds no chunks. Write it with engine_chunks.py.")
+
+
 def loaded(path: Path) -> Iterator[Repository]:
     """Repositories with the engine's chunks."""
-    with path.open() as lines:
-        for line in lines:
-            row = json.loads(line)
-            yield Repository(row["repo"], row["files"], [from_engine(c) for c in row["chunks"]])
+    for row in chunked(path):
+        yield Repository(row["repo"], row["files"], [from_engine(c) for c in row["chunks"]])
 
 
 def draw_pair(repository: Repository, rng: random.Random) -> tuple[str, int] | None:
@@ -90,7 +108,7 @@ def main() -> None:
     args = parser.parse_args()
 
     rng = random.Random(1)
-    tokenizer = Tokenizer.from_file(str(args.tokenizer))
+    tokenizer = read_tokenizer(args.tokenizer)
     chunk_rows: list[list[int]] = []
     files: list[int] = []
     folders: list[int] = []
@@ -139,4 +157,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -16,7 +16,7 @@ from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM, logging
 import checkpoints
 from failures import CheckpointError
 from models.reader import Reader
-from tokenizer import END_OF_TEXT, FILE_SEP, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
+from tokenizer import END_OF_TEXT, FILE_SEP, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, read_tokenizer
 
 NEEDED = (END_OF_TEXT, FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX, FILE_SEP)
 """Tokens a fill-in-the-middle reader must know."""
@@ -184,10 +184,7 @@ def as_qwen2(reader: Reader, end: int | None = None, end_bias: float = 0.0) -> Q
 
 def load_own_reader(run: Path, dtype: torch.dtype) -> PretrainedReader:
     """The reader of the last stage of a run folder."""
-    file = run / "tokenizer" / "tokenizer.json"
-    if not file.is_file():
-        raise CheckpointError(f"{run} has no tokenizer/tokenizer.json. Make it with tokenizer.py.")
-    tokenizer = Tokenizer.from_file(str(file))
+    tokenizer = read_tokenizer(run / "tokenizer" / "tokenizer.json")
     reader, _ = checkpoints.load_reader(run)
     model = as_qwen2(reader)
     # The angles stay whole, as in a checkpoint read in bfloat16.

@@ -16,7 +16,9 @@ import onnxruntime as ort
 from tokenizers import Tokenizer
 
 from chunks import Chunk, JaccardIndex, cut, from_engine, identifiers
+from failures import run_stage
 from samples import Budget, Sample, context_ids, encode, prompt_ids, window
+from tokenizer import read_tokenizer
 
 
 @dataclass
@@ -34,7 +36,7 @@ def load(folder: Path, threads: int) -> Pack:
     names = ("embed", "encoder", "projector", "reader")
     cpu = ["CPUExecutionProvider"]
     sessions = {n: ort.InferenceSession(str(folder / f"{n}.onnx"), options, providers=cpu) for n in names}
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = read_tokenizer(folder / "tokenizer.json")
     return Pack(json.loads((folder / "pack.json").read_text()), sessions, tokenizer)
 
 
@@ -150,4 +152,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -4,7 +4,6 @@ python samples.py --corpus FILE --tokenizer FILE --out DIR --count N [--split he
 """
 
 import argparse
-import json
 import random
 import re
 from collections.abc import Iterator
@@ -17,8 +16,10 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from chunks import Chunk, JaccardIndex, cut, identifiers
+from corpus import corpus_files
 from entity_names import entity_names
-from tokenizer import END_OF_TEXT, FILE_SEP, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
+from failures import CorpusError, run_stage
+from tokenizer import END_OF_TEXT, FILE_SEP, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, read_tokenizer
 
 RETRIEVED = FILE_SEP + "{path}\n{text}\n"
 SPM = FILE_SEP + "{path}\n" + FIM_PREFIX + FIM_SUFFIX + "{suffix}" + FIM_MIDDLE + "{prefix}"
@@ -217,16 +218,16 @@ def render(
 
 def repositories(corpus: Path, split: str, chunk_tokens: int = 160) -> Iterator[Repository]:
     """Repositories one after another; the corpus is grouped by repository."""
-    with corpus.open() as lines:
-        records = (json.loads(line) for line in lines)
-        for name, group in groupby(records, key=lambda r: str(r["repo"])):
-            files = {r["path"]: r["text"] for r in group if r["split"] == split}
-            if len(files) >= 3:
-                yield Repository(name, files, chunk_tokens=chunk_tokens)
+    for name, group in groupby(corpus_files(corpus), key=lambda r: str(r["repo"])):
+        files = {r["path"]: r["text"] for r in group if r["split"] == split}
+        if len(files) >= 3:
+            yield Repository(name, files, chunk_tokens=chunk_tokens)
 
 
 def write(folder: Path, rows: list[tuple[list[int], list[int]]]) -> None:
-    """Token arrays as batches.py reads them."""
+    """Token arrays as batches.py reads them; raises CorpusError where there is no row."""
+    if not rows:
+        raise CorpusError(f"not one sample for {folder}: the corpus has no repository of this split that can be drawn from.")
     folder.mkdir(parents=True, exist_ok=True)
     lengths = np.asarray([len(ids) for ids, _ in rows], np.int64)
     np.save(folder / "tokens.npy", np.concatenate([np.asarray(ids, np.uint16) for ids, _ in rows]))
@@ -250,7 +251,7 @@ def main() -> None:
     args = parser.parse_args()
 
     rng = random.Random(args.seed)
-    tokenizer = Tokenizer.from_file(str(args.tokenizer))
+    tokenizer = read_tokenizer(args.tokenizer)
     train: list[tuple[list[int], list[int]]] = []
     none: list[tuple[list[int], list[int]]] = []
     full: list[tuple[list[int], list[int]]] = []
@@ -281,4 +282,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

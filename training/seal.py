@@ -12,6 +12,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from failures import run_stage
+
 SECTION = re.compile(r"<!-- evaluation: begin -->.*?<!-- evaluation: end -->", re.DOTALL)
 
 
@@ -44,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from corpus import corpus_files
+from failures import CheckpointError, CorpusError, run_stage
+
 END_OF_TEXT = "<|endoftext|>"
 FIM_PREFIX, FIM_MIDDLE, FIM_SUFFIX = "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"
 FILE_SEP = "<|file_sep|>"
@@ -39,15 +42,22 @@ def new_tokenizer() -> Tokenizer:
     return tokenizer
 
 
+def read_tokenizer(file: Path) -> Tokenizer:
+    """Raises CheckpointError for a file that is missing or damaged."""
+    if not file.is_file():
+        raise CheckpointError(f"{file}: no such tokenizer. Make it with tokenizer.py, or name a checkpoint's tokenizer.json.")
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as error:  # the library raises bare Exception for a damaged file
+        raise CheckpointError(f"{file} is no tokenizer ({error}). Copy it again.") from error
+
+
 def texts(corpus: Path, share: float) -> Iterator[str]:
     """A random share of the training files."""
     draw = random.Random(0)
-    with corpus.open() as lines:
-        for line in lines:
-            if draw.random() < share:
-                record = json.loads(line)
-                if record["split"] == "train":
-                    yield record["text"]
+    for record in corpus_files(corpus):
+        if draw.random() < share and record["split"] == "train":
+            yield record["text"]
 
 
 def main() -> None:
@@ -80,10 +90,12 @@ def main() -> None:
     }
     (args.out / "tokenizer_config.json").write_text(json.dumps(config, indent=1) + "\n")
     sample = "".join(text for text, _ in zip(texts(args.corpus, 0.01), range(50), strict=False))
+    if not sample:
+        raise CorpusError(f"{args.corpus} has too few training files to learn a tokenizer from.")
     ids = tokenizer.encode(sample).ids
     assert tokenizer.decode(ids, skip_special_tokens=False) == sample, "The tokenizer must round-trip."
     print(f"{tokenizer.get_vocab_size()} tokens, {len(sample.encode()) / len(ids):.2f} bytes a token")
 
 
 if __name__ == "__main__":
-    main()
+    run_stage(main)

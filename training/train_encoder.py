@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from batches import read_array
 from checkpoints import load_reader, new_encoder, new_projector, save
 from failures import check_finite, run_stage
 from losses import info_nce
@@ -99,7 +100,7 @@ def main() -> None:
     reader, _ = load_reader(args.run, "reader")
     dim = reader.config.dim
     stage = Stage(new_encoder(reader, args.layers), new_projector(dim, dim, args.per_node), reader.embed_tokens.weight.detach())
-    chunks_file, pairs_file = np.load(args.nodes / "chunks.npz"), np.load(args.nodes / "pairs.npz")
+    chunks_file, pairs_file = (read_array(args.nodes / f"{name}.npz", "nodes.py") for name in ("chunks", "pairs"))
     chunks = Ragged(chunks_file["tokens"], chunks_file["offsets"])
     queries = Ragged(pairs_file["tokens"], pairs_file["offsets"])
     positives, repos = pairs_file["positives"], chunks_file["repos"]

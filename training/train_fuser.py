@@ -23,12 +23,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from batches import read_array
 from checkpoints import load_encoder, new_fuser, save
 from context_vectors import encode_new, key_of, read_parts
 from failures import CorpusError, check_finite, run_stage
 from losses import info_nce
 from models.fuser import Fuser
-from nodes import Ragged
+from nodes import Ragged, chunked
 from parallel import chosen_device, device_of
 from pretrained_encoder import load_encoder as load_pretrained
 from ranks import Ranks
@@ -123,7 +124,7 @@ def whole_repositories(repos: NDArray[np.int64], most: int, rng: np.random.Gener
 
 def own_vectors(run: Path, nodes: Path, most: int, rng: np.random.Generator, device: torch.device) -> Labelled:
     encoder = load_encoder(run)[0].to(device)
-    data = np.load(nodes / "chunks.npz")
+    data = read_array(nodes / "chunks.npz", "nodes.py")
     rows = whole_repositories(data["repos"], most, rng)
     vectors = encode_rows(encoder, Ragged(data["tokens"], data["offsets"]), rows)
     return vectors, data["files"][rows], data["folders"][rows], data["repos"][rows]
@@ -131,8 +132,7 @@ def own_vectors(run: Path, nodes: Path, most: int, rng: np.random.Generator, dev
 
 def pretrained_vectors(folder: Path, text: Path, cache: Path, most: int, rng: np.random.Generator, ranks: Ranks) -> Labelled:
     """Of chunks as engine_chunks.py wrote them; encoded once, by the first process, and kept."""
-    repositories = [json.loads(line) for line in text.read_text().splitlines() if line.strip()]
-    chunks = [(number, chunk) for number, r in enumerate(repositories) for chunk in r["chunks"]]
+    chunks = [(number, chunk) for number, r in enumerate(chunked(text)) for chunk in r["chunks"]]
     if not chunks:
         raise CorpusError(f"{text} holds no chunks. Write it with engine_chunks.py.")
     repos = np.asarray([number for number, _ in chunks], np.int64)

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import checkpoints
-from batches import MIDDLES, Batch, SampleSet, mixed
+from batches import MIDDLES, Batch, SampleSet, mixed, read_array
 from failures import CheckpointError, check_finite, run_stage, write_whole
 from hierarchy import fused_file
 from losses import weighted_cross_entropy
@@ -77,8 +77,8 @@ class NodeSource:
         self, run: Path, nodes: Path, samples: NDArray[np.int64], keep: int, branching: int, file_share: float,
         device: torch.device,
     ) -> None:  # fmt: skip
-        data = np.load(nodes / "chunks.npz")
-        self.candidates = np.load(nodes / "candidates.npy")[:, :keep]
+        data = read_array(nodes / "chunks.npz", "nodes.py")
+        self.candidates = read_array(nodes / "candidates.npy", "nodes.py")[:, :keep]
         self.b = branching
         files = data["files"]
         starts = np.flatnonzero(np.concatenate([[True], files[1:] != files[:-1]]))
@@ -200,7 +200,7 @@ def write_results(out: Path, facts: dict[str, Any], reader: Trained, fuser: Trai
     seen = {"tokens": before["tokens"] + facts["joint tokens"], "steps": before["step"]}
     config = asdict(model.config)  # type: ignore[call-overload]
     state = {"config": config, "model": model.state_dict(), "facts": seen | {"joint stage": facts}}
-    torch.save(state, out / "reader.pt")
+    write_whole(out / "reader.pt", state)
     for name, (other, its_facts) in (("fuser", fuser), ("projector", projector)):
         checkpoints.save(out / f"{name}.pt", other, its_facts | {"then": "joint stage"})
 
