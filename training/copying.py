@@ -4,6 +4,7 @@ kNN-LM (Khandelwal et al. 2020) with agreement of tokens in place of a distance.
 tested on the same cases.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,14 @@ LONGEST = 24
 """More agreeing tokens say nothing more."""
 BUCKETS = ((1, 1), (2, 2), (3, 3), (4, 5), (6, 8), (9, 12), (13, LONGEST))
 """Agreements that share one λ, so that each is fitted on enough places."""
+UNFINISHED = re.compile(r"(?:[=,(\[{+\-*/%&|^<~@!\\]|(?<!\.\.)\.|(?<!\w)(?:and|or|not|in|is|as|import|from|lambda|await))\Z")
+"""A line that cannot end so was left unfinished, or goes on in the next chunk. `completion/copySources.ts` has the same."""
+
+
+def evidence_of(chunk: str) -> str:
+    """What of a chunk is evidence: its last line's end too, since a file goes on in another line, unless it is unfinished."""
+    text = chunk.rstrip()
+    return text if UNFINISHED.search(text) else text + "\n"
 
 
 def copied_after(end: Sequence[int], sources: Sequence[Sequence[int]], longest: int = LONGEST) -> tuple[int, int]:

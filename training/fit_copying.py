@@ -19,7 +19,7 @@ from tokenizers import Tokenizer
 
 from checkpoints import load_reader
 from chunks import identifiers
-from copying import LONGEST, Place, copied_after, exact_matches, fit, loss
+from copying import LONGEST, Place, copied_after, evidence_of, exact_matches, fit, loss
 from corpus import corpus_files
 from failures import CorpusError, run_stage
 from models.reader import Reader
@@ -73,7 +73,7 @@ def places_of(reader: Reader, tokenizer: Tokenizer, sample: Sample, number: int,
     ids = ids[:-1]  # without the end of text: the engine ends a line itself
     p = probabilities(reader, ids, count)
     start = sample.prefix[-BEFORE:]
-    chunks = [encode(tokenizer, c.text.rstrip() + "\n") for c in reversed(sample.retrieved)]
+    chunks = [encode(tokenizer, evidence_of(c.text)) for c in reversed(sample.retrieved)]
     others = [encode(tokenizer, sample.suffix[:AFTER]), *chunks]
     # Mode none copies from its own file alone.
     sources = [encode(tokenizer, start), *(others[:1] if before == "nothing" else others)]

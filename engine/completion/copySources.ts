@@ -16,6 +16,18 @@ const CHUNKS = 8;
 /** Where a line begins that holds anything: no token crosses it, so that what is tokenised line by line is the whole's tokens. */
 const LINE_STARTS = /(?<=\n)(?=[^\n]*\S)/;
 
+/**
+ * A line that cannot end so was left unfinished, or goes on in the next chunk: `scan =`, `self.`, `f(a,`. `...` can.
+ * `training/copying.py` has the same.
+ */
+const UNFINISHED = /(?:[=,([{+\-*/%&|^<~@!\\]|(?<!\.\.)\.|(?<!\w)(?:and|or|not|in|is|as|import|from|lambda|await))$/;
+
+/** What of a chunk is evidence: its last line's end too, since a file goes on in another line, but not of an unfinished one. */
+export function evidenceOf(chunk: string): string {
+  const text = chunk.trimEnd();
+  return UNFINISHED.test(text) ? text : `${text}\n`;
+}
+
 export function copySources(
   { text, offset }: Cursor,
   candidates: readonly Candidate[],
@@ -25,10 +37,7 @@ export function copySources(
   const chunks = candidates.filter(({ node }) => node.level === "chunk").slice(0, CHUNKS);
   return {
     before: encode(fromLineStart(withoutIndentation(text.slice(0, offset)))),
-    others: [
-      encode(text.slice(offset, offset + AFTER)),
-      ...chunks.map(({ node }) => encode(`${node.text.trimEnd()}\n`)),
-    ],
+    others: [encode(text.slice(offset, offset + AFTER)), ...chunks.map(({ node }) => encode(evidenceOf(node.text)))],
   };
 }
 

@@ -56,3 +56,17 @@ it("copies from a retrieved chunk, and reads names of such chunks in mode compre
     expect(trace.facts["names"] !== undefined).toBe(mode === "compressed");
   }
 });
+
+it("takes the end of an unfinished file for no line break", async () => {
+  const begun = `def unmoor(vessel, harbour):\n${BODY[0]}\n    harbour.call_pilot(vessel.berth_code, gauge)\n    surplus =`;
+  await writeFile(join(fixture.files.dir, "shop", "unmooring.py"), `${begun}\n`);
+  await fixture.workspace.index();
+  // Code that is all here is not retrieved.
+  const text = begun.replace("unmoor", "cast_off");
+  const cursor = { path: "shop/casting_off.py", text, offset: text.length };
+  for (const mode of ["full", "compressed"] as const) {
+    const { trace } = await fixture.workspace.complete(cursor, { mode, maxLines: 1 });
+    // On the same line.
+    expect(String(trace.facts["raw"])).toMatch(/^.*\S/);
+  }
+});

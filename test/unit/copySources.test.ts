@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { copySources } from "../../engine/completion/copySources.ts";
+import { copySources, evidenceOf } from "../../engine/completion/copySources.ts";
 import type { Candidate } from "../../engine/domain.ts";
 import { loadTokenizer } from "../../engine/infer/tokenizer.ts";
 
@@ -30,4 +31,13 @@ it("goes back to the start of a line, and takes the best chunks", () => {
   expect(others.slice(1).map((ids) => tokenizer.decode([...ids]))).toEqual(
     Array.from({ length: 8 }, (_, n) => `x${n + 2} = 1\n`),
   );
+});
+
+/** Tested in training too: what copied tokens weigh was fitted with the same. */
+const cases: readonly { readonly chunk: string; readonly evidence: string }[] = JSON.parse(
+  readFileSync(new URL("../fixtures/copyEvidence.json", import.meta.url), "utf8"),
+);
+
+it.each(cases)("of $chunk only what is known is evidence", ({ chunk, evidence }) => {
+  expect(evidenceOf(chunk)).toBe(evidence);
 });

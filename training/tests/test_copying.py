@@ -1,10 +1,19 @@
 """Copied tokens, as the engine's tests have them, and the weights."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 
-from copying import LONGEST, Place, copied_after, exact_matches, fit, loss
+from copying import LONGEST, Place, copied_after, evidence_of, exact_matches, fit, loss
+
+CASES = json.loads((Path(__file__).parents[2] / "test" / "fixtures" / "copyEvidence.json").read_text())
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["chunk"] for case in CASES])
+def test_only_what_is_known_of_a_chunk_is_evidence(case: dict[str, str]) -> None:
+    assert evidence_of(case["chunk"]) == case["evidence"]
 
 
 @pytest.mark.parametrize(
