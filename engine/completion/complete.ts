@@ -184,8 +184,9 @@ export async function complete(
     );
     if (overlap !== undefined) trace.note("overlap", overlap);
     if (names.length > 0) trace.note("names", names.join(" "));
-    const assembled = await trace.time("assemble", () => {
-      const copying = { ...copySources(cursor, candidates, tokenizer), weights: weightsOf(manifest, options) };
+    const assembled = await trace.time("assemble", async () => {
+      const sources = await copySources(cursor, candidates, tokenizer, signal);
+      const copying = { ...sources, weights: weightsOf(manifest, options) };
       return assemble(prompt, candidates, mode, { names, copying }, deps);
     });
     const asked = { ...assembled, drafts: options.drafts !== false };
