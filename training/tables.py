@@ -1,8 +1,9 @@
 """What the scripts in runs/ made of both papers -> their tables and figures beside the papers' numbers.
 
-    python tables.py --work DIR [--codebleu] [--plots DIR]
+    python tables.py --work DIR [DIR ...] [--codebleu] [--plots DIR]
 
-Means with 95 % bootstrap intervals over the held-out samples; differences are paired, with a two-sided p.
+Runs of one name must not stand in two of the folders. Means with 95 % bootstrap intervals over the held-out samples;
+differences are paired, with a two-sided p.
 """
 
 import argparse
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import hef_tables
-from comparisons import Claim, Columns, Line, columns_in, shown_claims, shown_table
-from failures import run_stage
+from comparisons import Claim, Columns, Line, columns_in, plot_claims, shown_claims, shown_table
+from failures import CorpusError, run_stage
 from metrics import row, summary
 
 TABLE_1 = [
@@ -74,14 +75,16 @@ def plot_collapse(found: dict[str, dict[str, Any]], file: Path) -> None:
     panels = [p for p in panels if p[0] in found]
     if not panels:
         return
-    figure, axes = plt.subplots(1, len(panels), figsize=(4 * len(panels), 3.8), layout="constrained", squeeze=False)
+    size = (4 * len(panels), 3.8)
+    figure, axes = plt.subplots(1, len(panels), figsize=size, layout="constrained", squeeze=False, sharey=True)
     image = None
     for axis, (run, side, title) in zip(axes[0], panels, strict=True):
         c = found[run][side]
         image = axis.imshow(c["matrix"], vmin=0, vmax=1, cmap="viridis")
-        axis.set(title=f"{title}\nmean {c['mean']:.2f}", xlabel="context", ylabel="context")
+        axis.set(title=f"{title}\nmean {c['mean']:.2f}", xlabel=f"context, of {len(c['matrix'])}")
+    axes[0][0].set(ylabel="context")
     if image is not None:
-        figure.colorbar(image, ax=list(axes[0]), label="cosine distance", shrink=0.85)
+        figure.colorbar(image, ax=list(axes[0]), label="cosine distance", shrink=0.85, extend="max")
     figure.savefig(file, bbox_inches="tight")
     plt.close(figure)
 
@@ -90,7 +93,9 @@ def plot_scores(columns: Columns, file: Path) -> None:
     """Tables 1 and 2: edit similarity with its interval, and perplexity."""
     import matplotlib.pyplot as plt
 
-    lines = [line for line in TABLE_1 + TABLE_2 + EXTRAS if (line.run, line.mode) in columns]
+    groups = [[line for line in table if (line.run, line.mode) in columns] for table in (TABLE_1, TABLE_2, EXTRAS)]
+    lines = [line for group in groups for line in group]
+    colours = [f"C{n}" for n, group in enumerate(groups) for _ in group]
     figure, axes = plt.subplots(1, 2, figsize=(11, 0.42 * len(lines) + 1.2), layout="constrained", sharey=True)
     n = 0
     for axis, metric, scale in ((axes[0], "ES", 100), (axes[1], "perplexity", 1)):
@@ -98,25 +103,33 @@ def plot_scores(columns: Columns, file: Path) -> None:
             found = summary(columns[line.run, line.mode])[metric]
             n = found.n
             low, high = (found.mean - found.low) * scale, (found.high - found.mean) * scale
-            axis.errorbar(found.mean * scale, y, xerr=[[low], [high]], fmt="o", color="tab:blue", capsize=3)
+            axis.errorbar(found.mean * scale, y, xerr=[[low], [high]], fmt="o", color=colours[y], capsize=3)
+        for edge in (len(groups[0]), len(groups[0]) + len(groups[1])):
+            axis.axhline(edge - 0.5, color="black", linewidth=0.6)
         axis.grid(axis="x", alpha=0.3)
     axes[0].set(yticks=range(len(lines)), yticklabels=[line.name for line in lines], xlabel="edit similarity, %")
-    axes[0].invert_yaxis()
+    axes[0].set_ylim(len(lines) - 0.5, -0.5)
     axes[1].set(xlabel="perplexity of the middle (lower is better)")
-    figure.suptitle(f"Held-out middles of one line, n = {n}, 95 % bootstrap intervals")
+    figure.suptitle(f"LlavaCode's tables 1 and 2, and extras: held-out middles of one line, n = {n}, 95 % intervals")
     figure.savefig(file, bbox_inches="tight")
     plt.close(figure)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--work", type=Path, required=True, nargs="+")
     parser.add_argument("--codebleu", action="store_true", help="needs the extra of that name")
     parser.add_argument("--plots", type=Path, help="where figures go, as SVG; needs the extra `plots`")
     args = parser.parse_args()
-    columns = columns_in(args.work, args.codebleu)
-    collapse = collapses_in(args.work)
-    sizes = hef_tables.sizes_in(args.work, columns)
+    columns: Columns = {}
+    for work in args.work:
+        found = columns_in(work, args.codebleu)
+        twice = {run for run, _ in columns.keys() & found.keys()}
+        if twice:
+            raise CorpusError(f"{', '.join(sorted(twice))} stands in more than one of the folders: print them one by one.")
+        columns |= found
+    collapse = {name: found for work in args.work for name, found in collapses_in(work).items()}
+    sizes = [size for work in args.work for size in hef_tables.sizes_in(work, columns)]
     for title, body in (
         ("LlavaCode's table 1: regimes", shown_table(TABLE_1, columns)),
         ("LlavaCode's table 2: layers and modality, from nothing", shown_table(TABLE_2, columns)),
@@ -135,6 +148,8 @@ def main() -> None:
         hef_tables.plots(columns, sizes, args.plots)
         if any((line.run, line.mode) in columns for line in TABLE_1 + TABLE_2 + EXTRAS):
             plot_scores(columns, args.plots / "llavacode-tables.svg")
+        for paper, claims in (("LlavaCode", CLAIMS), ("HEF", hef_tables.CLAIMS)):
+            plot_claims(claims, columns, f"{paper}'s claims", args.plots / f"{paper.lower()}-claims.svg")
         if collapse:
             plot_collapse(collapse, args.plots / "llavacode-figure-2.svg")
 

@@ -58,8 +58,22 @@ def test_figures_are_drawn(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib", reason="an extra of its own")
     monkeypatch.setattr(sys, "argv", ["tables.py", "--work", str(work), "--plots", str(work / "plots")])
     tables.main()
-    for name in ("hef-figure-3.svg", "llavacode-tables.svg", "llavacode-figure-2.svg"):
+    for name in ("hef-figure-3.svg", "llavacode-tables.svg", "llavacode-figure-2.svg", "llavacode-claims.svg"):
         assert (work / "plots" / name).read_text().rstrip().endswith("</svg>")
+
+
+def test_folders_are_read_together(
+    work: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    write_run(other, "text-2", {"compressed": 3}, 4.0)
+    monkeypatch.setattr(sys, "argv", ["tables.py", "--work", str(work), str(other)])
+    tables.main()
+    assert "| 3 layers beat 2 (ES) | " in (said := capsys.readouterr().out)
+    assert "| text, 2 layers | 20 |" in said
+    write_run(other, "all", {"none": 2}, 4.0)
+    with pytest.raises(CorpusError, match="all stands in more than one"):
+        tables.main()
 
 
 def hef_runs(work: Path) -> None:
@@ -108,4 +122,4 @@ def test_runs_without_a_figure_of_theirs(tmp_path: Path, monkeypatch: pytest.Mon
     write_run(tmp_path, "all", {"none": 2, "full": 15, "compressed": 14}, 6.0)
     monkeypatch.setattr(sys, "argv", ["tables.py", "--work", str(tmp_path), "--plots", str(tmp_path / "plots")])
     tables.main()
-    assert [f.name for f in (tmp_path / "plots").iterdir()] == ["llavacode-tables.svg"]
+    assert sorted(f.name for f in (tmp_path / "plots").iterdir()) == ["llavacode-claims.svg", "llavacode-tables.svg"]
