@@ -50,6 +50,7 @@ class SampleSet:
         self.tokens, self.classes, self.offsets = (
             read_array(folder / f"{name}.npy", "samples.py, or nodes.py") for name in ("tokens", "classes", "offsets")
         )
+        self.folder = folder
         self.lengths = np.diff(self.offsets)
         self.class_weights = np.asarray(class_weights, np.float32)
 
@@ -68,10 +69,12 @@ class SampleSet:
         edges = np.quantile(self.lengths - 1, np.linspace(0, 1, buckets + 1)[1:])
         return sorted({int(-(-edge // 32) * 32) for edge in edges})
 
-    def batches(self, tokens_per_batch: int, micro_tokens: int, buckets: int, seed: int) -> Iterator[list[Batch]]:
+    def batches(
+        self, tokens_per_batch: int, micro_tokens: int, buckets: int, seed: int, skip: int = 0
+    ) -> Iterator[list[Batch]]:
         """Endless batches of about `tokens_per_batch`, cut into micro-batches; every epoch visits each sample once.
 
-        The weights of a whole batch sum to 1.
+        The weights of a whole batch sum to 1. `skip`: batches that an interrupted run has had already.
         """
         rng = np.random.default_rng(seed)
         lengths = self.bucket_lengths(buckets)
@@ -83,7 +86,12 @@ class SampleSet:
                 micro = max(1, round(micro_tokens / length))
                 size = micro * max(1, round(tokens_per_batch / (micro * length)))
                 plan += [(rows[i : i + size], length, micro) for i in range(0, len(rows) - size + 1, size)]
+            if not plan:
+                raise CorpusError(f"{self.folder} has {len(self.lengths)} samples, less than one batch. Lower --batch-tokens.")
             for k in rng.permutation(len(plan)):
+                if skip:
+                    skip -= 1
+                    continue
                 rows, length, micro = plan[k]
                 parts = [self.batch(rows[i : i + micro], length) for i in range(0, len(rows), micro)]
                 total = sum(float(p.weights.sum()) for p in parts)

@@ -126,10 +126,9 @@ Micro = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None, Tenso
 
 def mixture(
     sets: dict[str, SampleSet], source: NodeSource, rows: dict[str, NDArray[np.int64]], shares: dict[str, float],
-    length: dict[str, int], batch_tokens: int, micro_rows: int, count: int, seed: int,
+    length: dict[str, int], batch_tokens: int, micro_rows: int, count: int, rng: np.random.Generator,
 ) -> Iterator[tuple[str, list[Micro]]]:  # fmt: skip
     """(samples, micro-batches) of batches whose micro-batches each hold one mode; the weights of a batch sum to 1."""
-    rng = np.random.default_rng(seed)
     size = {mode: max(1, micro_rows * 2 // 3) if mode == "full" else micro_rows for mode in shares}
     modes = list(shares)
     # Shares are of tokens; a micro-batch of one mode is drawn so often that they come out.
@@ -174,11 +173,17 @@ def middle_losses(
     return found
 
 
-def resumed(file: Path, stage: Stage, opts: list[torch.optim.Optimizer]) -> tuple[int, float, int, float]:
+def resumed(
+    file: Path, stage: Stage, opts: list[torch.optim.Optimizer], rng: np.random.Generator
+) -> tuple[int, float, int, float]:
     """(steps, seconds, tokens, loss) of an interrupted run, whose state is put back; zeros where there is none."""
     if not file.is_file():
         return 0, 0.0, 0, 0.0
-    state = checkpoints.load(file)
+    try:
+        state = checkpoints.load(file)
+        rng.bit_generator.state = state["rng"]
+    except Exception as error:  # a damaged zip raises what it likes
+        raise CheckpointError(f"{file} cannot be read ({error}). Remove it to start anew.") from error
     try:
         stage.load_state_dict(state["stage"])
     except RuntimeError as error:
@@ -270,11 +275,12 @@ def main() -> None:
     shapes: set[tuple[Any, ...]] = set()
     (args.run / "joint").mkdir(exist_ok=True)
     unfinished = args.run / "joint" / "unfinished.pt"
-    step, seconds, tokens, running = resumed(unfinished, stage, opts)
+    rng = np.random.default_rng(args.seed)
+    step, seconds, tokens, running = resumed(unfinished, stage, opts, rng)
     ranks.wait()
     began, saved = time.time() - seconds, time.time()
     budget = (args.batch_tokens, args.micro_rows, args.node_count)
-    for named, batch in mixture(sets, source, rows, shares, length, *budget, args.seed + step):
+    for named, batch in mixture(sets, source, rows, shares, length, *budget, rng):
         progress = max(ranks.told_by_first(time.time() - began) / (args.minutes * 60), step / args.max_steps)
         if progress >= 1.0:
             break
@@ -305,6 +311,7 @@ def main() -> None:
         if ranks.is_first and time.time() - saved > 60 * args.save_minutes:
             saved = time.time()
             state = {"stage": stage.state_dict(), "optimizers": [o.state_dict() for o in opts], "step": step}
+            state |= {"rng": rng.bit_generator.state}
             write_whole(unfinished, state | {"seconds": saved - began, "tokens": tokens, "loss": running})
 
     after = middle_losses(stage, sets, source, valid, args.node_count)

@@ -3,7 +3,7 @@
     python train_reader.py --samples DIR --valid DIR --out DIR --minutes 75
 
 Muon on the hidden matrices, AdamW on the rest. The schedule runs on the clock: warm-up, a plateau, then a linear decay
-that ends with the planned time. Killed and started again, it goes on from its last checkpoint. Several processes share the
+that ends with the planned time, or at --max-steps. Killed and started again, it goes on to the same loss. Several processes share the
 micro-batches of a step: torchrun --nproc-per-node 2 -- train_reader.py ...
 """
 
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from batches import MIDDLES, SampleSet, mixed
-from failures import check_finite, run_stage, write_whole
+from failures import CheckpointError, check_finite, run_stage, write_whole
 from losses import weighted_cross_entropy
 from models.reader import Reader, ReaderConfig
 from parallel import Replicas, chosen_device, device_of
@@ -70,6 +70,30 @@ def validation_loss(model: Reader, samples: SampleSet) -> float:
     return total / weight
 
 
+def resumed(
+    file: Path, config: ReaderConfig, model: nn.Module, opts: list[torch.optim.Optimizer]
+) -> tuple[int, float, int, float | None]:
+    """(steps, seconds, tokens, running loss) of an interrupted run, whose state is put back; zeros where there is none."""
+    if not file.exists():
+        return 0, 0.0, 0, None
+    try:
+        state = torch.load(file, weights_only=False, map_location="cpu")
+        theirs, kept = state["config"], state["optimizers"]
+    except Exception as error:  # a damaged zip raises what it likes
+        raise CheckpointError(f"{file} cannot be read ({error}). Remove it to start anew.") from error
+    other = [
+        f"{name}: {theirs.get(name)} there, {value} here" for name, value in asdict(config).items() if theirs.get(name) != value
+    ]
+    if other:
+        raise CheckpointError(
+            f"{file} is of another architecture ({'; '.join(other)}). Use the same options, or another --out."
+        )
+    model.load_state_dict(state["model"])
+    for optimizer, own in zip(opts, kept, strict=True):
+        optimizer.load_state_dict(own)
+    return state["step"], state["seconds"], state["tokens"], state.get("loss")
+
+
 def save(path: Path, content: dict[str, object]) -> None:
     """Write whole or not at all."""
     write_whole(path, content)
@@ -111,22 +135,16 @@ def main() -> None:
     opts = optimizers(model, args.muon_lr, args.adam_lr)
     base = [[g["lr"] for g in o.param_groups] for o in opts]
     samples = SampleSet(args.samples, mixed(args.middle_weight))
-    copies = iter(())
-    if args.copies is not None:
-        synthetic_rows = SampleSet(args.copies, MIDDLES)
-        seed = int(ranks.told_by_first(time.time() % 86_400))
-        copies = synthetic_rows.batches(args.micro_tokens, args.micro_tokens, 1, seed)
     valid = {v.name: SampleSet(v, MIDDLES) for v in args.valid}
     args.out.mkdir(parents=True, exist_ok=True)
     checkpoint = args.out / "reader.pt"
-    step, seconds, tokens = 0, 0.0, 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=False, map_location="cpu")
-        model.load_state_dict(state["model"])
-        for o, s in zip(opts, state["optimizers"], strict=True):
-            o.load_state_dict(s)
-        step, seconds, tokens = state["step"], state["seconds"], state["tokens"]
+    step, seconds, tokens, running = resumed(checkpoint, config, model, opts)
+    if step:
         ranks.say(f"resumed at step {step}")
+    copies = iter(())
+    if args.copies is not None:
+        synthetic_rows = SampleSet(args.copies, MIDDLES)
+        copies = synthetic_rows.batches(args.micro_tokens, args.micro_tokens, 1, seed=1, skip=step)
     ranks.wait()
     parameters = sum(p.numel() for p in model.parameters())
     ranks.say(f"{parameters / 1e6:.2f} M parameters, buckets {samples.bucket_lengths(args.buckets)}")
@@ -137,18 +155,18 @@ def main() -> None:
     def content() -> dict[str, object]:
         return {
             "config": asdict(config), "model": model.state_dict(), "optimizers": [o.state_dict() for o in opts],
-            "step": step, "seconds": seconds, "tokens": tokens,
+            "step": step, "seconds": seconds, "tokens": tokens, "loss": running,
         }  # fmt: skip
 
     shapes: set[tuple[int, ...]] = set()
-    saved, running = time.time(), None
+    saved = time.time()
     with (args.out / "curve.jsonl").open("a") as curve:
-        for batch in samples.batches(args.batch_tokens, args.micro_tokens, args.buckets, seed=step):
+        for batch in samples.batches(args.batch_tokens, args.micro_tokens, args.buckets, seed=0, skip=step):
             seconds = ranks.told_by_first(seconds)
             if seconds >= 60 * min(args.minutes, args.stop_minutes) or step >= args.max_steps:
                 break
             began = time.time()
-            factor = schedule(seconds / (args.minutes * 60))
+            factor = schedule(max(seconds / (args.minutes * 60), step / args.max_steps))
             for o, rates in zip(opts, base, strict=True):
                 for group, rate in zip(o.param_groups, rates, strict=True):
                     group["lr"] = rate * factor

@@ -100,6 +100,11 @@ def test_the_mixture_holds_every_mode(monkeypatch: pytest.MonkeyPatch, work: Pat
 
 
 def test_an_interrupted_run_goes_on(monkeypatch: pytest.MonkeyPatch, work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(monkeypatch, work, steps=3)
+    names = ("reader", "fuser", "projector")
+    whole = {name: load(work / "run" / "joint" / f"{name}.pt")["model"] for name in names}
+    for name in names:
+        (work / "run" / "joint" / f"{name}.pt").unlink()
     kept: list[dict[str, object]] = []
 
     def once(path: Path, content: dict[str, object]) -> None:
@@ -117,6 +122,8 @@ def test_an_interrupted_run_goes_on(monkeypatch: pytest.MonkeyPatch, work: Path,
     facts = json.loads((work / "run" / "joint" / "facts.json").read_text())
     assert facts["steps"] == 3
     assert not (work / "run" / "joint" / "unfinished.pt").exists()
+    again = {name: load(work / "run" / "joint" / f"{name}.pt")["model"] for name in names}
+    assert all(torch.equal(again[name][key], value) for name in names for key, value in whole[name].items())
 
 
 def test_a_loss_that_is_no_number_stops_the_run(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:

@@ -152,37 +152,60 @@ def test_two_processes_train_the_fuser_that_one_trains_also_where_one_was_killed
     assert_same(one, weights(work, "fuser"), "fuser")
 
 
+def reader_line(folder: Path, out: str, *more: str) -> list[str]:
+    """train_reader.py on samples that are made where there are none."""
+    if not (folder / "samples").exists():
+        rng = np.random.default_rng(0)
+        rows = [(rng.integers(9, 320, 20).tolist(), [CONTEXT] * 16 + [MIDDLE] * 4) for _ in range(24)]
+        write(folder / "samples", rows)
+    line = ["train_reader.py", "--samples", str(folder / "samples"), "--out", str(folder / out), "--minutes", "90"]
+    line += "--layers 1 --dim 64 --heads 4 --ffn 96 --vocab-size 320 --batch-tokens 256 --micro-tokens 64".split()
+    return [*line, *"--buckets 1 --workers 1 --no-compile --device cpu --max-steps 4".split(), *more]
+
+
 def test_two_processes_train_the_reader_that_one_trains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    rows = [(rng.integers(9, 320, 20).tolist(), [CONTEXT] * 16 + [MIDDLE] * 4) for _ in range(24)]
-    write(tmp_path / "samples", rows)
-    line = ["train_reader.py", "--samples", str(tmp_path / "samples"), "--out", str(tmp_path / "one"), "--minutes", "90"]
-    line += ["--max-steps", "3", "--layers", "1", "--dim", "64", "--heads", "4", "--ffn", "96", "--vocab-size", "320"]
-    line += [
-        "--batch-tokens",
-        "256",
-        "--micro-tokens",
-        "64",
-        "--buckets",
-        "1",
-        "--workers",
-        "1",
-        "--no-compile",
-        "--device",
-        "cpu",
-    ]
-    monkeypatch.setattr(sys, "argv", line)
+    monkeypatch.setattr(sys, "argv", reader_line(tmp_path, "one"))
     train_reader.main()
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--"]
-    command = [sys.executable, *torchrun, *line, "--out", str(tmp_path / "two")]
+    command = [sys.executable, *torchrun, *reader_line(tmp_path, "two")]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     result = subprocess.run(command, cwd=TRAINING, capture_output=True, text=True, env=environment, check=False)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.count("done: step 3") == 1
+    assert result.stdout.count("done: step 4") == 1
     one, two = (load(tmp_path / name / "reader.pt") for name in ("one", "two"))
     assert (one["step"], one["tokens"]) == (two["step"], two["tokens"])
     # Sums of bfloat16 gradients in another order.
     assert all(torch.allclose(one["model"][name], two["model"][name], atol=5e-3) for name in one["model"])
+
+
+def test_an_interrupted_reader_goes_on_to_the_same_weights(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = reader_line(tmp_path, "whole", "--copies", str(tmp_path / "samples"), "--save-minutes", "0")
+    monkeypatch.setattr(sys, "argv", line)
+    train_reader.main()
+    monkeypatch.setattr(sys, "argv", [*line, "--out", str(tmp_path / "killed")])
+
+    def interrupted(loss: float, step: int, *_: object) -> None:
+        if step == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_reader, "check_finite", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train_reader.main()
+    assert load(tmp_path / "killed" / "reader.pt")["step"] == 2
+    train_reader.main()
+    assert "resumed at step 2" in capsys.readouterr().out
+    one, two = (load(tmp_path / name / "reader.pt") for name in ("whole", "killed"))
+    assert (one["step"], one["tokens"], one["loss"]) == (two["step"], two["tokens"], two["loss"])
+    assert all(torch.equal(one["model"][name], two["model"][name]) for name in one["model"])
+    monkeypatch.setattr(sys, "argv", [*line, "--dim", "128"])
+    with pytest.raises(CheckpointError, match="another architecture .dim: 64 there, 128 here"):
+        train_reader.main()
+    monkeypatch.setattr(sys, "argv", [*line, "--out", str(tmp_path / "large"), "--batch-tokens", "4096"])
+    with pytest.raises(CorpusError, match="24 samples, less than one batch"):
+        train_reader.main()
 
 
 def test_a_damaged_state_is_named(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
