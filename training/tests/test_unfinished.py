@@ -159,8 +159,10 @@ def reader_line(folder: Path, out: str, *more: str) -> list[str]:
         rows = [(rng.integers(9, 320, 20).tolist(), [CONTEXT] * 16 + [MIDDLE] * 4) for _ in range(24)]
         write(folder / "samples", rows)
     line = ["train_reader.py", "--samples", str(folder / "samples"), "--out", str(folder / out), "--minutes", "90"]
-    line += "--layers 1 --dim 64 --heads 4 --ffn 96 --vocab-size 320 --batch-tokens 256 --micro-tokens 64".split()
-    return [*line, *"--buckets 1 --workers 1 --no-compile --device cpu --max-steps 4".split(), *more]
+    small = {"layers": 1, "dim": 64, "heads": 4, "ffn": 96, "vocab-size": 320, "batch-tokens": 256, "micro-tokens": 64}
+    for name, value in (small | {"buckets": 1, "workers": 1, "max-steps": 4}).items():
+        line += [f"--{name}", str(value)]
+    return [*line, "--no-compile", "--device", "cpu", *more]
 
 
 def test_two_processes_train_the_reader_that_one_trains(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -201,7 +203,7 @@ def test_an_interrupted_reader_goes_on_to_the_same_weights(
     assert (one["step"], one["tokens"], one["loss"]) == (two["step"], two["tokens"], two["loss"])
     assert all(torch.equal(one["model"][name], two["model"][name]) for name in one["model"])
     monkeypatch.setattr(sys, "argv", [*line, "--dim", "128"])
-    with pytest.raises(CheckpointError, match="another architecture .dim: 64 there, 128 here"):
+    with pytest.raises(CheckpointError, match=r"another architecture .dim: 64 there, 128 here"):
         train_reader.main()
     monkeypatch.setattr(sys, "argv", [*line, "--out", str(tmp_path / "large"), "--batch-tokens", "4096"])
     with pytest.raises(CorpusError, match="24 samples, less than one batch"):
