@@ -18,6 +18,7 @@ from typing import Any
 from corpus import corpus_files
 from failures import CorpusError, TrainingError, run_stage
 from samples import MACHINE_LEARNING
+from tokenizer import read_tokenizer
 
 
 def part_of(records: list[dict[str, Any]], limit: int) -> dict[str, str]:
@@ -67,6 +68,7 @@ def main() -> None:
     parser.add_argument("--total-bytes", type=int, default=1_000_000_000)
     parser.add_argument("--split", choices=["train", "held-out"], default="train")
     args = parser.parse_args()
+    read_tokenizer(args.tokenizer)  # it is the engine that uses it
     args.out.mkdir(parents=True, exist_ok=True)
 
     total, count = 0, 0

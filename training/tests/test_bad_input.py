@@ -94,7 +94,8 @@ def test_chunks(fails: Fails, work: Path, chunks: str, words: str) -> None:
 
 
 def test_the_engine_s_chunker(fails: Fails, work: Path) -> None:
-    line = ["--corpus", work / "corpus.jsonl", "--out", work / "out", "--tokenizer", work / "absent.json"]
+    tokenizer = work / "run" / "tokenizer" / "tokenizer.json"
+    line = ["--corpus", work / "corpus.jsonl", "--out", work / "out", "--tokenizer", tokenizer]
     assert "Cannot find module" in fails("engine_chunks", *line, "--cli", work / "absent.js")
 
 
@@ -109,6 +110,7 @@ def test_tokenizers(fails: Fails, work: Path, content: str | None) -> None:
     assert words in fails("samples", "--corpus", work / "corpus.jsonl", "--count", "5", *more)
     assert words in fails("copies", "--samples", work / "samples", *more)
     assert words in fails("nodes", "--chunks", work / "none.jsonl", *more)
+    assert words in fails("engine_chunks", "--corpus", work / "corpus.jsonl", "--cli", "cli.js", *more)
     assert words in fails("export", "--run", work / "run", "--sources", work / "none.jsonl", "--out", work / "out")
     assert words.split(".")[0] in fails(
         "train_projector", "--reader", work / "run", "--encoder", work / "run", "--samples", samples_of(work), "--steps", "1",
