@@ -51,7 +51,12 @@ export const replayBench: Bench = {
 async function runReplay(options: ReplayOptions, installation: Installation): Promise<Report> {
   if (!MODES.includes(options.mode)) throw new EngineError("USAGE", `no mode ${options.mode}`);
   const { mode, pack } = options;
-  const settings: Settings = { ...parseSettings({}).settings, mode, pack, "execution.threads": 1 };
+  const settings: Settings & { readonly mode: Mode } = {
+    ...parseSettings({}).settings,
+    mode,
+    pack,
+    "execution.threads": 1,
+  };
   const arms: readonly Arm[] = [
     { name: `fixed ${FIXED_MS} ms, no gate`, fixedMs: FIXED_MS, gate: "off" },
     { name: `precis, gate ${options.gate}`, gate: options.gate },
@@ -88,7 +93,7 @@ async function runArm(
   arm: Arm,
   byFolder: ReadonlyMap<string, readonly Trace[]>,
   engine: Engine,
-  settings: Settings,
+  settings: Settings & { readonly mode: Mode },
   { sources, store }: ReplayOptions,
 ): Promise<Replayed[]> {
   const rows: Replayed[] = [];

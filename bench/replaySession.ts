@@ -5,6 +5,7 @@ import { typingIntervalMs } from "../engine/completion/rhythm.ts";
 import { decide, type Situation } from "../engine/completion/trigger.ts";
 import type { Typing } from "../engine/completion/typing.ts";
 import type { Settings } from "../engine/config.ts";
+import type { Mode } from "../engine/domain.ts";
 import type { Workspace } from "../engine/engine.ts";
 import type { Trace } from "./traces.ts";
 
@@ -55,7 +56,7 @@ interface Flight {
 
 export interface ReplayOptions {
   readonly workspace: Workspace;
-  readonly settings: Settings;
+  readonly settings: Settings & { readonly mode: Mode };
   /** One for an arm's whole run: rhythm is a person's, not a file's. */
   readonly typing: Typing;
   /** Where this trace begins on the arm's clock. */

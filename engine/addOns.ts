@@ -1,6 +1,6 @@
 // Which add-on gives a pack the mode compressed, and in words why none does.
 import { dirname, resolve } from "node:path";
-import type { Mode } from "./domain.ts";
+import type { Mode, ModeChoice } from "./domain.ts";
 import { EngineError, type Problem } from "./errors.ts";
 import { type AddOn, isFor, listAddOns, openAddOn, verifyAddOn, withAddOn } from "./pack/addOn.ts";
 import { type Pack, preparedPacksDir } from "./pack/pack.ts";
@@ -52,6 +52,17 @@ async function tryAddOn(pack: Pack, dir: string): Promise<Pack | EngineError> {
     if (error instanceof EngineError) return error;
     throw error;
   }
+}
+
+/**
+ * The mode that serves a choice. Left to a pack, it is what the pack says it is best at; to a reader on a server, what every server
+ * takes. What is chosen outright is tried, and what cannot be is said (`usableModeOf`).
+ */
+export function modeFor(choice: ModeChoice, pack: Pack | undefined, isReaderRemote: boolean): Mode {
+  if (choice !== "auto") return choice;
+  const { modes = ["full"], bestMode = "full" } = pack?.manifest ?? {};
+  const wanted = isReaderRemote ? "full" : bestMode;
+  return [wanted, "full" as const].find((mode) => modes.includes(mode)) ?? "none";
 }
 
 function noneFor({ manifest }: Pack): string {

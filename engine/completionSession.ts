@@ -174,7 +174,7 @@ export class CompletionSession {
     const trigger = triggerOf(params);
     const signals = this.#editing.signalsOf(place, trigger, performance.now());
     const how = {
-      mode: settings.mode,
+      mode: this.#session.mode,
       maxLines: settings["completion.maxLines"],
       gate: settings["completion.gate"],
       signals,
@@ -240,7 +240,7 @@ export class CompletionSession {
 
   #stayedSilent(place: Spot, reason: NoCompletionReason): InlineCompletionItem[] {
     const isNews = this.#session.last?.completion.reason !== reason;
-    this.#record(place, silent(this.#session.settings.mode, reason));
+    this.#record(place, silent(this.#session.mode, reason));
     // One for every keystroke would cost more than it tells.
     if (isNews) this.#session.show();
     return [];
@@ -257,6 +257,7 @@ export class CompletionSession {
       path,
       line: line + 1,
       column: character + 1,
+      isModeLeftToPack: this.#session.settings.mode === "auto",
       completion,
     };
   }

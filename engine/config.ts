@@ -1,6 +1,6 @@
 // Every setting: type, default, limits, words. One table; package.json's contributes.configuration is tested against it.
 import { Ajv } from "ajv";
-import type { Mode } from "./domain.ts";
+import type { ModeChoice } from "./domain.ts";
 import type { Problem } from "./errors.ts";
 
 /** Rows are VS Code configuration properties (JSON schema); keys lack the `precis.` prefix. */
@@ -12,9 +12,10 @@ export const SETTINGS = {
   },
   mode: {
     type: "string",
-    enum: ["none", "full", "compressed"],
-    default: "full",
+    enum: ["auto", "none", "full", "compressed"],
+    default: "auto",
     enumDescriptions: [
+      "Automatic: what the model pack says it is best at; full RAG where it does not say.",
       "Off: the reader sees only the current file.",
       "Full RAG: retrieved code is put into the prompt as text.",
       "Compressed: retrieved code is given as a few pseudo-tokens; fastest with repository knowledge.",
@@ -176,7 +177,7 @@ export const SETTINGS = {
 
 export interface Settings {
   readonly enabled: boolean;
-  readonly mode: Mode;
+  readonly mode: ModeChoice;
   readonly pack: string;
   readonly "hub.endpoint": string;
   readonly "reader.endpoint": string;

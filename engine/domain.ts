@@ -11,6 +11,9 @@ export type Level = (typeof LEVELS)[number];
 export const MODES = ["none", "full", "compressed"] as const;
 export type Mode = (typeof MODES)[number];
 
+/** What a person chooses; `auto` leaves it to the pack. */
+export type ModeChoice = Mode | "auto";
+
 /** `[start, end)` in UTF-16 code units of one version of one file. */
 export interface Span {
   readonly start: number;

@@ -14,6 +14,8 @@ export interface LastRequest {
   readonly line: number;
   readonly column: number;
   readonly completion: Completion;
+  /** Nobody chose the mode. */
+  readonly isModeLeftToPack?: boolean;
 }
 
 const TITLE = "# Last completion";
@@ -45,9 +47,9 @@ export function explain(last: LastRequest | undefined, note = ""): string {
   return `${sections.filter((section) => section !== "").join("\n\n")}\n`;
 }
 
-function outcome({ path, line, column, completion }: LastRequest): string {
+function outcome({ path, line, column, completion, isModeLeftToPack = false }: LastRequest): string {
   const { reason, text, replaceRight, timings, mode } = completion;
-  const where = `${link(path, line, line, `${path}:${line}:${column}`)} · mode **${mode}** · ${milliseconds(timings.totalMs)}`;
+  const where = `${link(path, line, line, `${path}:${line}:${column}`)} · mode **${mode}**${isModeLeftToPack ? " (the model's own choice)" : ""} · ${milliseconds(timings.totalMs)}`;
   const head = [where];
   if (reason !== undefined)
     return [...head, `**Nothing was offered** (\`${reason}\`). ${meaningOf(reason)}`].join("\n\n");

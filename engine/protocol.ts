@@ -59,7 +59,10 @@ export interface EngineStatus {
   readonly state: EngineState;
   /** For a person; the error and what to do when `state` is `error`. */
   readonly message: string;
+  /** What serves, or would if the pack could. */
   readonly mode: "none" | "full" | "compressed";
+  /** What the person chose; `auto` left it to the pack. */
+  readonly modeChoice: "auto" | "none" | "full" | "compressed";
   /** 0–100 while indexing, 100 otherwise. */
   readonly percent: number;
   /** Of the pass under way; null between passes. */

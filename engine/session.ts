@@ -3,7 +3,9 @@ import envPaths from "env-paths";
 import type { Connection, InitializeParams } from "vscode-languageserver/node";
 import { TextDocuments } from "vscode-languageserver/node";
 import { TextDocument } from "vscode-languageserver-textdocument";
+import { modeFor } from "./addOns.ts";
 import { parseSettings, type Settings } from "./config.ts";
+import type { Mode } from "./domain.ts";
 import type { Engine } from "./engine.ts";
 import { EngineError, messageOf, type Problem } from "./errors.ts";
 import type { LastRequest } from "./explain.ts";
@@ -91,6 +93,11 @@ export class Session {
     this.log(problems);
   }
 
+  /** What serves, as the settings or, left to it, the pack has it. */
+  get mode(): Mode {
+    return modeFor(this.settings.mode, this.engine?.pack, this.engine?.remote !== undefined);
+  }
+
   /** Sends the status; what the session is doing stays as it was when nothing is given. */
   show(doing: Doing = this.#doing): void {
     this.#doing = doing;
@@ -114,7 +121,8 @@ export class Session {
       indexing: this.#doing.indexing ?? null,
       paused: this.paused ?? null,
       state: this.#doing.state === "ready" && !this.settings.enabled ? "off" : this.#doing.state,
-      mode: this.settings.mode,
+      mode: this.mode,
+      modeChoice: this.settings.mode,
       pack: pack === undefined ? null : { ...pickNames(pack), compressedFault: this.engine?.compressedFault ?? null },
       index: {
         files: sum("files"),

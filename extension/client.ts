@@ -227,7 +227,8 @@ function waitingStatus(state: "starting" | "error", message: string): EngineStat
   return {
     state,
     message,
-    mode: chosenMode(),
+    mode: "none",
+    modeChoice: chosenMode(),
     percent: 0,
     indexing: null,
     paused: null,

@@ -9,12 +9,12 @@ import type { ExplanationView } from "./explanation.ts";
 import { downloadGpuLibraries } from "./gpuLibraries.ts";
 import type { HubTokens } from "./hubToken.ts";
 import { cancelIndexing, indexNow, reindex } from "./indexing.ts";
-import { MODE_TITLES, type Mode } from "./mode.ts";
+import { AUTOMATIC, MODE_TITLES, type ModeChoice } from "./mode.ts";
 import type { ReaderKeys } from "./readerKey.ts";
 import { chosenMode, isEnabled, setEnabled, setMode } from "./settings.ts";
 import type { SettingsPanel } from "./settingsPanel.ts";
 import type { StatisticsView } from "./statistics.ts";
-import { indexText, lastText, pauseText } from "./statusText.ts";
+import { indexText, lastText, modeText, pauseText } from "./statusText.ts";
 
 export const MENU_COMMAND = "precis.menu";
 
@@ -81,9 +81,12 @@ async function showMenu(engine: Engine): Promise<void> {
       run: () => toggle(),
     },
     { label: "What a completion sees", kind: QuickPickItemKind.Separator },
+    modeRow("auto", null, chosenMode() === "auto" ? modeText(status) : AUTOMATIC),
     ...(["full", "compressed", "none"] as const)
       .filter((mode) => modes.includes(mode) || mode === "compressed")
-      .map((mode) => modeRow(mode, mode === "compressed" ? (status.pack?.compressedFault ?? null) : null)),
+      .map((mode) =>
+        modeRow(mode, mode === "compressed" ? (status.pack?.compressedFault ?? null) : null, MODE_TITLES[mode]),
+      ),
     { label: "", kind: QuickPickItemKind.Separator },
     ...indexingRow(status),
     commandRow("$(package) Choose model", "precis.chooseModel", status.pack?.title),
@@ -108,14 +111,14 @@ function indexingRow(status: EngineStatus): MenuRow[] {
 }
 
 /** A mode that the pack does not have tells why when it is chosen. */
-function modeRow(mode: Mode, fault: string | null): MenuRow {
+function modeRow(mode: ModeChoice, fault: string | null, title: string): MenuRow {
   const isChosen = mode === chosenMode();
   if (fault !== null) {
     const run = () => window.showInformationMessage(`Precis: ${fault}`);
-    return { label: `$(circle-slash) ${MODE_TITLES[mode]}`, description: "not there yet", detail: fault, run };
+    return { label: `$(circle-slash) ${title}`, description: "not there yet", detail: fault, run };
   }
   return {
-    label: `${isChosen ? "$(circle-filled)" : "$(circle-outline)"} ${MODE_TITLES[mode]}`,
+    label: `${isChosen ? "$(circle-filled)" : "$(circle-outline)"} ${title}`,
     ...(isChosen ? { description: "chosen" } : {}),
     run: () => setMode(mode),
   };

@@ -2,6 +2,7 @@
 import type { EngineStatus } from "../engine/protocol.ts";
 
 export type Mode = EngineStatus["mode"];
+export type ModeChoice = EngineStatus["modeChoice"];
 
 export const MODE_TITLES: Readonly<Record<Mode, string>> = {
   full: "Full RAG",
@@ -9,6 +10,9 @@ export const MODE_TITLES: Readonly<Record<Mode, string>> = {
   none: "Off (current file only)",
 };
 
-export function isMode(value: unknown): value is Mode {
-  return typeof value === "string" && Object.hasOwn(MODE_TITLES, value);
+/** Left to the pack. */
+export const AUTOMATIC = "Automatic";
+
+export function isModeChoice(value: unknown): value is ModeChoice {
+  return value === "auto" || (typeof value === "string" && Object.hasOwn(MODE_TITLES, value));
 }

@@ -1,7 +1,7 @@
 // What the settings panel's page and the extension say to each other. The page is untrusted input like any other: parsed here.
 import type { EngineStatus } from "../engine/protocol.ts";
 import type { LeftOut } from "./leftOut.ts";
-import { isMode, type Mode } from "./mode.ts";
+import { isModeChoice, type ModeChoice } from "./mode.ts";
 
 /** Extension → page: everything the page shows. */
 export type PanelUpdate =
@@ -19,7 +19,7 @@ export interface PanelState {
   /** What the index of a folder may take. */
   readonly diskLimitMiB: number;
   readonly enabled: boolean;
-  readonly mode: Mode;
+  readonly mode: ModeChoice;
   /** Where a change is written. */
   readonly target: "workspace" | "user";
 }
@@ -38,7 +38,7 @@ export const PANEL_COMMANDS = {
 export type PanelMessage =
   | { readonly type: "ready" }
   | { readonly type: "setEnabled"; readonly enabled: boolean }
-  | { readonly type: "setMode"; readonly mode: Mode }
+  | { readonly type: "setMode"; readonly mode: ModeChoice }
   /** All settings of ours, or those whose name begins so. */
   | { readonly type: "openSettings"; readonly setting: string }
   /** A path the index left out, in the editor's list of files. */
@@ -59,7 +59,7 @@ export function parsePanelMessage(value: unknown): PanelMessage | undefined {
         ? { type: "setEnabled", enabled: value.enabled }
         : undefined;
     case "setMode":
-      return "mode" in value && isMode(value.mode) ? { type: "setMode", mode: value.mode } : undefined;
+      return "mode" in value && isModeChoice(value.mode) ? { type: "setMode", mode: value.mode } : undefined;
     case "reveal":
       return "root" in value && typeof value.root === "string" && "path" in value && isInside(value.path)
         ? { type: "reveal", root: value.root, path: value.path }

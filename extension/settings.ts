@@ -1,15 +1,15 @@
 // The settings the extension itself reads, three of which it writes; everything else is the engine's to read.
 import { ConfigurationTarget, workspace } from "vscode";
 import { SETTINGS_SECTION } from "../engine/protocol.ts";
-import { isMode, type Mode } from "./mode.ts";
+import { isModeChoice, type ModeChoice } from "./mode.ts";
 
 export function isEnabled(): boolean {
   return workspace.getConfiguration(SETTINGS_SECTION).get("enabled", true);
 }
 
-export function chosenMode(): Mode {
+export function chosenMode(): ModeChoice {
   const mode = workspace.getConfiguration(SETTINGS_SECTION).get<unknown>("mode");
-  return isMode(mode) ? mode : "full";
+  return isModeChoice(mode) ? mode : "auto";
 }
 
 /** The manifest gives the default. */
@@ -26,7 +26,7 @@ export async function setEnabled(enabled: boolean): Promise<void> {
   await workspace.getConfiguration(SETTINGS_SECTION).update("enabled", enabled, settingsTarget());
 }
 
-export async function setMode(mode: Mode): Promise<void> {
+export async function setMode(mode: ModeChoice): Promise<void> {
   await workspace.getConfiguration(SETTINGS_SECTION).update("mode", mode, settingsTarget());
 }
 

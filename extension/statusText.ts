@@ -1,6 +1,6 @@
 // Words for the engine's status, shared by the status bar, its tooltip and the menu. No editor here, so that tests can read it.
 import type { EngineStatus, Execution, IndexingPause, LastCompletion, RemoteExecution } from "../engine/protocol.ts";
-import { MODE_TITLES } from "./mode.ts";
+import { AUTOMATIC, MODE_TITLES } from "./mode.ts";
 
 /** The status bar's text, with its icon. */
 export function barText(status: EngineStatus): string {
@@ -43,7 +43,8 @@ export function pauseText(pause: IndexingPause): string {
 }
 
 /** What a completion sees; where the pack cannot do what was chosen, why and what it sees instead. */
-export function modeText({ mode, pack }: EngineStatus): string {
+export function modeText({ mode, modeChoice, pack }: EngineStatus): string {
+  if (modeChoice === "auto") return pack === null ? AUTOMATIC : `${AUTOMATIC}: ${MODE_TITLES[mode]}`;
   const fault = mode === "compressed" ? (pack?.compressedFault ?? null) : null;
   return fault === null ? MODE_TITLES[mode] : `${MODE_TITLES[mode]} is not there. ${fault}`;
 }

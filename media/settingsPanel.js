@@ -51,11 +51,13 @@
     showIndexing(status, panel);
     enabled.checked = panel.enabled;
     for (const input of modes) {
-      const isKnown = status.pack === null || status.pack.modes.includes(input.value);
+      const isKnown = input.value === "auto" || status.pack === null || status.pack.modes.includes(input.value);
       input.checked = input.value === panel.mode;
       input.disabled = !isKnown;
       input.title = isKnown ? "" : "The chosen pack has no models for this.";
     }
+    const isAuto = panel.mode === "auto" && status.modeChoice === "auto" && status.pack !== null;
+    write("autoMode", isAuto ? `: now ${MODE_NAMES[status.mode]}` : "");
     const fault = status.pack?.compressedFault ?? null;
     at("compressedFault").hidden = fault === null;
     write("compressedFault", fault ?? "");

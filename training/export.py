@@ -42,6 +42,7 @@ def manifest(
         "modelCard": "MODEL_CARD.md",
         "languages": ["python"],
         "modes": ["none", "full", "compressed"],
+        "bestMode": args.best_mode,
         "files": {},
         "tokenizer": {"file": "tokenizer.json", "vocabSize": c.vocab_size},
         "chunking": {"version": 1, "maxTokens": args.chunk_tokens},
@@ -114,6 +115,7 @@ def main() -> None:
         "--provisional", action="store_true", help="let stages not run yet be untrained: never ship such a pack"
     )
     parser.add_argument("--version", default="0.1.0")
+    parser.add_argument("--best-mode", choices=("none", "full", "compressed"), default="full", help="as `precis eval` found")
     parser.add_argument("--order", choices=("spm", "psm"), default="spm")
     parser.add_argument("--copying", type=Path, help="weights of fit_copying.py; without them nothing is copied")
     parser.add_argument("--end-bias", type=float, default=0.0, help="added to the logit of the end of text")

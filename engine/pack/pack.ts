@@ -21,6 +21,8 @@ export interface PackManifest {
   readonly modelCard: string;
   readonly languages: readonly string[];
   readonly modes: readonly Mode[];
+  /** Serves where the person leaves the choice to the pack; `full` where absent. */
+  readonly bestMode?: Mode;
   readonly files: Readonly<Record<string, { readonly sha256: string; readonly bytes: number }>>;
   readonly tokenizer: { readonly file: string; readonly vocabSize: number };
   readonly chunking: { readonly version: number; readonly maxTokens: number };
@@ -249,6 +251,8 @@ export function contradictionsOf(pack: PackManifest): string[] {
   }
   if (fuser.vectorDim !== encoder.vectorDim)
     said.push(`fuser.vectorDim ${fuser.vectorDim} is not the encoder's ${encoder.vectorDim}`);
+  if (pack.bestMode !== undefined && !pack.modes.includes(pack.bestMode))
+    said.push(`bestMode ${pack.bestMode} is not among its modes`);
   if (projector === undefined && pack.modes.includes("compressed")) said.push("mode compressed needs a projector");
   if (prompt[prompt.order] === undefined) said.push(`the prompt's order is ${prompt.order}, whose template is missing`);
   if (projector !== undefined && projector.vectorDim !== encoder.vectorDim)

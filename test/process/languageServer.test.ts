@@ -43,6 +43,7 @@ describe("the engine as a language server", () => {
     expect(ready.execution).toEqual({ provider: "cpu", isLoaded: true });
     expect(ready.index.chunks).toBeGreaterThanOrEqual(4);
     expect(ready.pack?.modes).toEqual(["none", "full", "compressed"]);
+    expect(ready).toMatchObject({ modeChoice: "auto", mode: "compressed" });
     const path = join(workspace.dir, "shop/exchange.py");
     const uri = await client.open(path, HALF_WRITTEN);
     const lines = HALF_WRITTEN.split("\n");

@@ -97,6 +97,8 @@ it("gets one that wants a token, is ended midway, goes on, and is used", async (
   const { pack } = await client.status((status) => status.pack?.id === NAME && status.state === "ready");
   expect(pack?.title).toBe("Qwen2.5-Coder 0.5B");
   expect(pack?.modes).not.toContain("compressed");
+  // What the pack cannot do is nobody's fault where nobody chose it.
+  expect(client.statuses.at(-1)).toMatchObject({ modeChoice: "auto", mode: "full" });
   expect((await choices()).installed.find(({ name }) => name === NAME)).toMatchObject({ problem: null });
 
   // A folder with a projector for that very reader; it is there for the engine that is started next.

@@ -68,6 +68,13 @@ describe("the account of a completion", () => {
     expect(text).toContain("-0.76:\n\n```py\ndesk.find(parcel)\n```");
   });
 
+  test("says that nobody chose the mode", () => {
+    expect(explain({ ...at, completion: completion() })).toContain("mode **full** ·");
+    expect(explain({ ...at, completion: completion(), isModeLeftToPack: true })).toContain(
+      "mode **full** (the model's own choice) ·",
+    );
+  });
+
   test("a note stands before all else, also where nothing was asked", () => {
     expect(explain(undefined, "> quiet")).toMatch(/^# Last completion\n\n> quiet\n\nNothing/);
     expect(explain({ ...at, completion: completion() }, "> quiet")).toMatch(/^# Last completion\n\n> quiet\n\n\[/);

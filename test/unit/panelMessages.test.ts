@@ -10,6 +10,7 @@ describe("a message from the panel's page", () => {
     { type: "run", command: "cancelIndexing" },
     { type: "setEnabled", enabled: false },
     { type: "setMode", mode: "compressed" },
+    { type: "setMode", mode: "auto" },
     { type: "run", command: "reindex" },
   ])("is understood: %j", (message) => {
     expect(parsePanelMessage(message)).toEqual(message);

@@ -15,6 +15,7 @@ const READY: EngineStatus = {
   state: "ready",
   message: "Ready",
   mode: "full",
+  modeChoice: "full",
   percent: 100,
   indexing: null,
   paused: null,
@@ -54,6 +55,8 @@ describe("the status in words", () => {
     expect(modeText({ ...READY, mode: "full", pack })).toBe("Full RAG");
     expect(modeText({ ...READY, mode: "compressed", pack: { ...pack, compressedFault: null } })).toBe("Compressed");
     expect(modeText({ ...READY, mode: "compressed" })).toBe("Compressed");
+    expect(modeText({ ...READY, modeChoice: "auto", mode: "full", pack })).toBe("Automatic: Full RAG");
+    expect(modeText({ ...READY, modeChoice: "auto", mode: "none", pack: null })).toBe("Automatic");
   });
 
   it("says that indexing is paused, and why", () => {

@@ -141,7 +141,9 @@ describe("Precis in the extension host", () => {
     const text = await completion(editor, 30_000);
     ok(text?.includes(FOREIGN), `offered: ${text}`);
     const last = precis.status().last;
-    strictEqual(last?.mode, "full");
+    // The bundled model's own choice.
+    strictEqual(precis.status().modeChoice, "auto");
+    strictEqual(last?.mode, "compressed");
     ok(last.totalMs > 0);
   });
 

@@ -39,4 +39,5 @@ tokenizer="$run/tokenizer/tokenizer.json"
 
 # How much copied tokens weigh, on the corpus' held-out repositories; more are named with --folders.
 "$python" fit_copying.py --run "$run" --corpus "$WORK/corpus/corpus.jsonl" --out "$run/copying.json"
-"$python" export.py --run "$run" --sources "$WORK/corpus/sources.json" --out ../packs/precis-python-small --copying "$run/copying.json"
+"$python" export.py --run "$run" --sources "$WORK/corpus/sources.json" --out ../packs/precis-python-small --copying "$run/copying.json" \
+  --best-mode compressed
