@@ -123,7 +123,9 @@ describe("Precis in VS Code", () => {
     const account = webview(page).locator("#text");
     const link = account.getByRole("link", { name: /:\d+–\d+$/ }).first();
     await explained(async () => (await link.count()) > 0);
-    expect(await account.textContent()).toContain("Code it read from other files");
+    const said = await account.textContent();
+    expect(said).toContain("mode compressed (the model's own choice)");
+    expect(said).toContain("Nodes it read");
     await screenshot(page, "3-explanation");
     const [, file = ""] = /([\w.]+):\d+–/.exec((await link.textContent()) ?? "") ?? [];
     await link.click();
