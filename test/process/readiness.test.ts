@@ -1,4 +1,6 @@
 // What the status says before the engine knows what the stores hold: never that it is ready.
+import { mkdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { EngineStatus } from "../../engine/protocol.ts";
 import { startClient, type TestClient, type TestClientOptions } from "./client.ts";
@@ -67,5 +69,19 @@ describe("with an index of five files on disk", () => {
     await client.status(isReady);
     const told = await toldWhile(client, () => client.changeSettings({ retrieval: { minOverlap: 0.1 } }));
     expect(told).toEqual(["starting 5", "indexing 5", "ready 5"]);
+  });
+
+  it("a setting that wants a fresh engine does not wait for the end of a long pass", async () => {
+    const folder = join(workspace.dir, "many");
+    await mkdir(folder);
+    for (let n = 0; n < 600; n += 1)
+      await writeFile(join(folder, `module_${n}.py`), `def function_${n}():\n    return ${n}\n`);
+    const client = await start();
+    await client.status((status) => (status.indexing?.filesDone ?? 0) > 0);
+    await client.changeSettings({ execution: { threads: 1 } });
+    const again = await client.status(({ message }) => message === "Loading the models");
+    expect(again.index.files).toBeLessThan(605);
+    const { index } = await client.status((status) => isReady(status) && status.index.files === 605);
+    expect(index.files).toBe(605);
   });
 });
