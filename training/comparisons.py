@@ -1,7 +1,8 @@
 """Rows of runs -> tables with intervals, and a paper's claims against paired differences: what every table is made with.
 
-A claim counts as confirmed or contradicted only where the interval of its difference leaves out 0; otherwise the run is too
-small to say. One seed of training stands behind a row: the intervals are over samples, not over runs.
+A claim counts as confirmed or contradicted only where the interval of its difference leaves out 0. Where it does not, the claim
+was not seen if the interval leaves out the paper's difference too, and else the run is too small to say. One seed of training
+stands behind a row: the intervals are over samples, not over runs.
 """
 
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ class Claim:
     """ES stands in for CodeBLEU where that was not worked out."""
     sign: int
     """Of the second less the first, as the paper has it; 0 for: not above."""
+    told: float | None = None
+    """The paper's own difference, in points of that metric, where it gives one."""
 
 
 def columns_in(work: Path, with_code_bleu: bool) -> Columns:
@@ -96,26 +99,29 @@ def judged(claims: list[Claim], columns: Columns) -> list[Judged]:
             verdict = "confirmed" if (apart.mean > 0) == (claim.sign > 0) else "contradicted"
         elif claim.sign == 0:
             verdict = "no gain seen"
+        elif claim.told is not None and metric == claim.metric and not apart.low <= claim.told / 100 <= apart.high:
+            verdict = "not seen"
         found.append(Judged(claim.words, metric, apart, verdict))
     return found
 
 
 def shown_claims(claims: list[Claim], columns: Columns) -> str:
     """Each claim against the paired difference here."""
-    out = [row(["the paper says", "difference here", "p", "n", "so"]), row(["---"] * 5)]
+    out = [row(["the paper says", "there", "difference here", "p", "n", "so"]), row(["---"] * 6)]
     found = {claim.words: claim for claim in judged(claims, columns)}
     for claim in claims:
         here = found.get(claim.words)
+        there = "–" if claim.told is None else f"{claim.told:+.2f}"
         if here is None:
-            out.append(row([claim.words, "not run", "–", "–", "–"]))
+            out.append(row([claim.words, there, "not run", "–", "–", "–"]))
             continue
         unit = "nats a token" if here.metric == "nll" else f"points of {here.metric}"
         shown = f"{here.apart.shown(1 if here.metric == 'nll' else 100)} {unit}"
-        out.append(row([claim.words, shown, f"{here.apart.p:.4f}", str(here.apart.n), here.verdict]))
+        out.append(row([claim.words, there, shown, f"{here.apart.p:.4f}", str(here.apart.n), here.verdict]))
     return "\n".join(out)
 
 
-COLOURS = {"confirmed": "tab:green", "contradicted": "tab:red", "no gain seen": "tab:blue"}
+COLOURS = {"confirmed": "tab:green", "contradicted": "tab:red", "no gain seen": "tab:blue", "not seen": "tab:orange"}
 
 
 def plot_claims(claims: list[Claim], columns: Columns, title: str, file: Path) -> None:

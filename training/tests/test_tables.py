@@ -8,7 +8,9 @@ import pytest
 
 import tables
 from checkpoints import new_fuser, save
+from comparisons import Claim, judged
 from failures import CorpusError
+from metrics import Column
 
 
 def write_run(work: Path, name: str, right: dict[str, int], nll: float) -> None:
@@ -109,6 +111,20 @@ def test_hef_s_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert all(float(row[2]) > 0 for row in sizes)
     drawn = {f.name for f in (tmp_path / "plots").iterdir()}
     assert {"hef-table-4.svg", "hef-table-7.svg"} <= drawn and "llavacode-tables.svg" not in drawn
+
+
+def test_a_claim_is_weighed_against_what_the_paper_found() -> None:
+    tasks = [str(i) for i in range(40)]
+    scores = [{"CodeBLEU": {t: 0.5 + 0.01 * ((i + shift) % 2) for i, t in enumerate(tasks)}} for shift in (0, 1)]
+    columns = {(name, "none"): Column(name, s, {}) for name, s in zip("ab", scores, strict=True)}
+
+    def verdict(sign: int, told: float | None) -> str:
+        claim = Claim("words", ("a", "none"), ("b", "none"), "CodeBLEU", sign, told)
+        return judged([claim], columns)[0].verdict
+
+    assert verdict(1, 5.0) == "not seen"
+    assert verdict(1, 0.1) == verdict(1, None) == "too small a run to say"
+    assert verdict(0, None) == "no gain seen"
 
 
 def test_nothing_to_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
