@@ -13,7 +13,7 @@ import {
   packsVerifyCommand,
 } from "./cliTools.ts";
 import { MODES, type Mode } from "./domain.ts";
-import { EngineError, messageOf } from "./errors.ts";
+import { isEngineError, messageOf } from "./errors.ts";
 import { type Installation, installationOf, withNotedPacks } from "./installation.ts";
 import { MATRIX_FORMATS } from "./pack/matrices.ts";
 import { relaunchIfTooOld } from "./relaunch.ts";
@@ -181,7 +181,7 @@ async function run(argv: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    if (error instanceof EngineError) {
+    if (isEngineError(error)) {
       process.stderr.write(`${error.message}\n${error.action}\n`);
       return error.code === "USAGE" ? 2 : 1;
     }

@@ -212,6 +212,12 @@ export class EngineError extends Error {
   }
 }
 
+/** Also one that another bundle threw, whose class is its own. */
+export function isEngineError(error: unknown): error is EngineError {
+  if (error instanceof EngineError) return true;
+  return error instanceof Error && error.name === "EngineError" && "code" in error && "action" in error;
+}
+
 /** Whether the reader's server is what failed. */
 export function isOfEndpoint({ code }: EngineError): boolean {
   return code.startsWith("ENDPOINT_");

@@ -228,6 +228,14 @@ describe("precis eval", () => {
   });
 });
 
+describe("precis bench", () => {
+  it("names what is missing in a command, without a stack", async () => {
+    const { status, stderr } = await precis("bench", "gate");
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/^USAGE: give --fit.*\nSee `precis --help`\.\n$/);
+  });
+});
+
 describe("precis doctor and packs", () => {
   it("finds this installation able to work", async () => {
     const { status, stdout } = await precis("doctor", "--json");
