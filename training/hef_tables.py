@@ -62,8 +62,18 @@ TABLE_7 = [
 """The paper's: CodeBLEU, parameters, and seconds to build the whole cache."""
 
 
-Measured = tuple[FuserSize, int, float, Column]
-"""A row, the fuser's parameters, its seconds to fuse 1,000 chunks, and the scores."""
+@dataclass(frozen=True)
+class Measured:
+    """What is known of a fuser."""
+
+    size: FuserSize
+    parameters: int
+    seconds: float
+    """To fuse 1,000 chunks."""
+    recall: float | None
+    """Of a held-out group's sibling among 48, behind its own training."""
+    column: Column | None
+    """Scores of the reader trained with it, where it was."""
 
 
 @torch.no_grad()
@@ -84,26 +94,34 @@ def seconds_of(fuser: Fuser, count: int = 1000, rounds: int = 5) -> float:
 
 
 def sizes_in(work: Path, columns: Columns) -> list[Measured]:
-    """Of the runs there are."""
+    """Of the fusers there are."""
     found = []
     for size in TABLE_7:
-        file, column = work / size.folder / "fuser.pt", columns.get((size.run, "compressed"))
-        if file.is_file() and column is not None:
-            config = checkpoints.load(file)["config"]
-            fuser = checkpoints.read_fuser(file, config["vector_dim"])
-            found.append((size, sum(p.numel() for p in fuser.parameters()), seconds_of(fuser), column))
+        file = work / size.folder / "fuser.pt"
+        if not file.is_file():
+            continue
+        state = checkpoints.load(file)
+        fuser = checkpoints.read_fuser(file, state["config"]["vector_dim"])
+        recall = state["facts"].get("held-out sibling recall at 1")
+        parameters = sum(p.numel() for p in fuser.parameters())
+        found.append(Measured(size, parameters, seconds_of(fuser), recall, columns.get((size.run, "compressed"))))
     return found
 
 
 def shown_sizes(sizes: list[Measured], columns: Columns) -> str:
     """Table 7."""
     metrics = metrics_in(columns)
-    head = ["fuser", "parameters", "s for 1,000 chunks", "n", *(f"{m}, %" for m in metrics), "perplexity"]
+    head = ["fuser", "parameters", "s for 1,000 chunks", "recall at 1", "n", *(f"{m}, %" for m in metrics), "perplexity"]
     out = [row([*head, "paper, CodeBLEU, parameters, cache"]), row(["---"] * (len(head) + 1))]
-    for size, parameters, seconds, column in sizes:
-        means = summary(column)
-        cells = [f"{parameters / 1e6:.2f} M", f"{seconds:.3f}", str(means["EM"].n), *(means[m].shown(100) for m in metrics)]
-        out.append(row([size.name, *cells, means["perplexity"].shown(), size.paper]))
+    for found in sizes:
+        recall = "–" if found.recall is None else f"{found.recall:.3f}"
+        cells = [found.size.name, f"{found.parameters / 1e6:.2f} M", f"{found.seconds:.3f}", recall]
+        if found.column is None:
+            cells += ["not run", *(["–"] * (1 + len(metrics)))]
+        else:
+            means = summary(found.column)
+            cells += [str(means["EM"].n), *(means[m].shown(100) for m in metrics), means["perplexity"].shown()]
+        out.append(row([*cells, found.size.paper]))
     return "\n".join(out)
 
 
@@ -172,20 +190,20 @@ def plot_sizes(sizes: list[Measured], columns: Columns, file: Path) -> None:
     import matplotlib.pyplot as plt
 
     metric = metrics_in(columns)[-1]
-    parameters = [count / 1e6 for _, count, _, _ in sizes]
-    found = [summary(column)[metric] for _, _, _, column in sizes]
+    parameters = [m.parameters / 1e6 for m in sizes]
+    found = [(m.parameters / 1e6, summary(m.column)[metric]) for m in sizes if m.column is not None]
     figure, axes = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
-    bars = [[100 * (i.mean - i.low) for i in found], [100 * (i.high - i.mean) for i in found]]
-    axes[0].errorbar(parameters, [100 * i.mean for i in found], yerr=bars, marker="o", capsize=3)
+    bars = [[100 * (i.mean - i.low) for _, i in found], [100 * (i.high - i.mean) for _, i in found]]
+    axes[0].errorbar([x for x, _ in found], [100 * i.mean for _, i in found], yerr=bars, marker="o", capsize=3)
     axes[0].set(ylabel=f"{'edit similarity' if metric == 'ES' else metric}, %", title="quality, with 52 pseudo-tokens")
-    axes[1].plot(parameters, [1000 * seconds for _, _, seconds, _ in sizes], marker="o", color="tab:green")
+    axes[1].plot(parameters, [1000 * m.seconds for m in sizes], marker="o", color="tab:green")
     axes[1].set(ylabel="ms to fuse 1,000 chunks, one thread", ylim=(0, None), title="offline, without the encoder")
     for axis in axes:
         axis.set(xlabel="parameters of the fuser, millions", xscale="log", xticks=parameters)
         axis.set_xticks([], minor=True)
         axis.set_xticklabels([f"{p:.1f}" for p in parameters])
         axis.grid(alpha=0.3)
-    figure.suptitle(f"HEF's table 7: held-out middles of one line, n = {found[0].n}, 95 % bootstrap intervals")
+    figure.suptitle(f"HEF's table 7: held-out middles of one line, n = {found[0][1].n}, 95 % bootstrap intervals")
     figure.savefig(file, bbox_inches="tight")
     plt.close(figure)
 
@@ -196,5 +214,5 @@ def plots(columns: Columns, sizes: list[Measured], folder: Path) -> None:
         plot_budgets(columns, folder / "hef-figure-3.svg")
     if any((line.run, line.mode) in columns for line in TABLE_4):
         plot_regimes(columns, folder / "hef-table-4.svg")
-    if sizes:
+    if any(m.column is not None for m in sizes):
         plot_sizes(sizes, columns, folder / "hef-table-7.svg")

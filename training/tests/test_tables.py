@@ -85,9 +85,9 @@ def hef_runs(work: Path) -> None:
     write_run(work, "uwl-52", {"compressed": 15}, 4.0)
     write_run(work, "random", {"compressed": 2}, 6.0)
     write_run(work, "fuser-large", {"compressed": 15}, 4.0)
-    for name, width in (("middle", 64), ("large", 128)):
+    for name, width in (("small", 32), ("middle", 64), ("large", 128)):
         (work / f"fuser-{name}").mkdir(exist_ok=True)
-        save(work / f"fuser-{name}" / "fuser.pt", new_fuser(64, 4, width=width), {"steps": 1})
+        save(work / f"fuser-{name}" / "fuser.pt", new_fuser(64, 4, width=width), {"held-out sibling recall at 1": 0.75})
 
 
 def test_hef_s_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,9 +106,11 @@ def test_hef_s_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
     assert "points of ES" in line("useful contexts beat random ones")
     assert line("one larger still does not").endswith("| no gain seen |")
     assert line("so does end to end with random contexts").endswith("| too small a run to say |")
-    sizes = [text.split(" | ") for text in lines if text.startswith(("| middle |", "| large |"))]
-    assert [row[0] for row in sizes] == ["| middle", "| large"] and float(sizes[0][1][:-2]) < float(sizes[1][1][:-2])
-    assert all(float(row[2]) > 0 for row in sizes)
+    sizes = [text.split(" | ") for text in lines if text.startswith(("| small |", "| middle |", "| large |"))]
+    parameters = [float(row[1][:-2]) for row in sizes]
+    assert [row[0] for row in sizes] == ["| small", "| middle", "| large"] and parameters == sorted(parameters)
+    assert all(float(row[2]) > 0 and row[3] == "0.750" for row in sizes)
+    assert [row[4] for row in sizes] == ["not run", "20", "20"]
     drawn = {f.name for f in (tmp_path / "plots").iterdir()}
     assert {"hef-table-4.svg", "hef-table-7.svg"} <= drawn and "llavacode-tables.svg" not in drawn
 
