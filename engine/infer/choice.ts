@@ -11,23 +11,30 @@ export interface Choice {
   readonly margin: number;
 }
 
-/**
- * `logits` `[rows, vocabSize]`; the smallest id wins a tie, so that every way of reading gives the same text. With `copied`
- * all is said of the reader's distribution mixed with that token.
- */
-export function choose(logits: Float32Array, row: number, vocabSize: number, copied?: Copied): Choice {
+/** The two likeliest tokens of a row of logits. */
+export interface Likeliest {
+  readonly token: number;
+  readonly runnerUp: number;
+  readonly top: number;
+  readonly second: number;
+  /** Of e^(logit - top), over the whole vocabulary. */
+  readonly sum: number;
+}
+
+/** Of `logits` `[rows, vocabSize]`; the smallest id wins a tie, so that every way of reading gives the same text. */
+export function likeliest(logits: Float32Array, row: number, vocabSize: number): Likeliest {
   const from = row * vocabSize;
-  let best = 0;
+  let token = 0;
   let top = logits[from] as number;
   let second = Number.NEGATIVE_INFINITY;
-  let runnerUp = best;
+  let runnerUp = token;
   for (let id = 1; id < vocabSize; id += 1) {
     const logit = logits[from + id] as number;
     if (logit > top) {
       second = top;
-      runnerUp = best;
+      runnerUp = token;
       top = logit;
-      best = id;
+      token = id;
     } else if (logit > second) {
       second = logit;
       runnerUp = id;
@@ -35,12 +42,24 @@ export function choose(logits: Float32Array, row: number, vocabSize: number, cop
   }
   let sum = 0;
   for (let id = 0; id < vocabSize; id += 1) sum += Math.exp((logits[from + id] as number) - top);
+  return { token, runnerUp, top, second, sum };
+}
+
+/** The choice of a row of `logits`, whose likeliest may be `found` already. With `copied`, of its mixture with that token. */
+export function choose(
+  logits: Float32Array,
+  row: number,
+  vocabSize: number,
+  copied?: Copied,
+  { token, runnerUp, top, second, sum } = likeliest(logits, row, vocabSize),
+): Choice {
   const logProb = -Math.log(sum);
-  const plain = { token: best, logProb, runnerUp, margin: top - second };
+  const plain = { token, logProb, runnerUp, margin: top - second };
   if (copied === undefined) return plain;
-  const { token, weight } = copied;
-  const share = (1 - weight) * Math.exp((logits[from + token] as number) - top + logProb) + weight;
-  return mixed(plain, token, Math.log(share), Math.log(1 - weight));
+  const { weight } = copied;
+  const logit = logits[row * vocabSize + copied.token] as number;
+  const share = (1 - weight) * Math.exp(logit - top + logProb) + weight;
+  return mixed(plain, copied.token, Math.log(share), Math.log(1 - weight));
 }
 
 /** `copied` has log-probability `logProb` now; every other token has `less` more, which is below 0. */

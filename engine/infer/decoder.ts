@@ -5,7 +5,7 @@ import { EngineError, messageOf, type Problem } from "../errors.ts";
 import type { PackManifest } from "../pack/pack.ts";
 import { deviceGraph } from "./deviceGraph.ts";
 import { DeviceKvCache } from "./deviceKvCache.ts";
-import { type Kernels, openKernels } from "./kernels.ts";
+import { type Kernels, openKernels, type Predictions } from "./kernels.ts";
 import { type KeyValues, KvCache } from "./kvCache.ts";
 import { KvCaches, mostCaches } from "./kvCaches.ts";
 import type { Runtime } from "./runtime.ts";
@@ -28,7 +28,7 @@ export interface Decoder {
    */
   readonly hasKernels: boolean;
   /** Reads at most `MOST_ROWS` tokens behind the input with the kernels, otherwise as `read`. */
-  readTokens(rows: Float32Array, ids: readonly number[]): Promise<Float32Array>;
+  readTokens(rows: Float32Array, ids: readonly number[]): Promise<Predictions>;
   /** Forgets all inputs. */
   forget(): void;
   /** Forgets every position from `length` on. */
@@ -70,7 +70,8 @@ export async function openDecoder(
       return cache.length;
     },
     read,
-    readTokens: async (rows, ids) => cache.pass(rows, ids) ?? read(rows, ids, ids.length),
+    readTokens: async (rows, ids) =>
+      cache.pass(rows, ids) ?? { logits: await read(rows, ids, ids.length), likeliest: [] },
     forget: () => caches.forget(),
     truncate: (length) => cache.truncate(length),
     close: async () => {
@@ -110,6 +111,7 @@ async function openGraph(
     ...runtime,
     providers: problems.length === 0 ? runtime.providers : rest,
     ...slots,
+    isUrgent: true,
   });
   problems.push(...more);
   const kernels = session.provider === "cpu" ? await kernelsFor(file, shape, runtime, problems) : undefined;

@@ -1,6 +1,6 @@
 // The main thread's side of the inference worker: `Models` behind the schedule. The worker is started when it is needed: at
 // first, after a crash, and after it was closed because nothing was asked of it.
-import { Worker } from "node:worker_threads";
+import { SHARE_ENV, Worker } from "node:worker_threads";
 import type { ReaderInput, Vector } from "../domain.ts";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
 import type { Schedule } from "../schedule.ts";
@@ -89,7 +89,12 @@ class InferThread implements LocalModels {
   }
 
   #startWorker(): Promise<WorkerStarted> {
-    const worker = new Worker(this.#options.workerUrl, { workerData: this.#data, name: "precis-inference" });
+    // The runtime reads the process' own environment, of which a thread would have a copy.
+    const worker = new Worker(this.#options.workerUrl, {
+      workerData: this.#data,
+      name: "precis-inference",
+      env: SHARE_ENV,
+    });
     this.#worker = worker;
     return new Promise((resolve, reject) => {
       this.#pending.set(0, { resolve: (result) => resolve(result as WorkerStarted), reject });

@@ -42,7 +42,7 @@ export async function kernelMemory(weights: KernelWeights, size: KernelSize): Pr
   const { kvHeads, headDim, readerDim, vocabSize, threads } = size;
   const ffn = layers[0]?.gate.outputs ?? 0;
   const width = heads * headDim;
-  const capacity = Math.ceil(Math.min(size.maxTokens, cos.dims[0] ?? 0) / plan.GROUP) * plan.GROUP;
+  const capacity = Math.ceil(Math.min(size.maxTokens, cos.dims[0] ?? 0) / plan.PADDING) * plan.PADDING;
   let end: number = plan.FREE;
   const place = (bytes: number) => {
     const at = Math.ceil(end / LINE) * LINE;
@@ -71,7 +71,7 @@ export async function kernelMemory(weights: KernelWeights, size: KernelSize): Pr
   const scratchBytes = Math.max(
     // Floats, and their levels with scales.
     MOST_ROWS * widest * (FLOAT + 2),
-    group * (capacity + plan.GROUP) * FLOAT,
+    group * (capacity + plan.PADDING) * FLOAT,
     HANDED * headDim * FLOAT,
   );
   const scratchLines = Math.ceil(scratchBytes / LINE) * LINE;
@@ -91,6 +91,7 @@ export async function kernelMemory(weights: KernelWeights, size: KernelSize): Pr
     [plan.HEARD]: rowsOf(width),
     [plan.WIDE]: rowsOf(ffn),
     [plan.LOGITS]: rowsOf(vocabSize),
+    [plan.BEST]: place(MOST_ROWS * Math.ceil(vocabSize / plan.CHUNK) * plan.BEST_BYTES),
     [plan.COS]: placeOf.get(cos)?.[0] ?? 0,
     [plan.SIN]: placeOf.get(sin)?.[0] ?? 0,
     [plan.COUNTERS]: place((layers.length * plan.LAYER_OPERATIONS + 1) * plan.COUNTER_BYTES),

@@ -3,9 +3,13 @@
 import { readFile } from "node:fs/promises";
 import { Worker } from "node:worker_threads";
 import { readOnnxModel } from "../pack/onnxModel.ts";
+import type { Likeliest } from "./choice.ts";
 import { HANDED, type KernelMemory, kernelMemory, MOST_ROWS } from "./kernelMemory.ts";
 import {
   ASKED,
+  BEST,
+  BEST_BYTES,
+  CHUNK,
   DIM,
   GENERATION,
   KV,
@@ -38,6 +42,14 @@ interface Exports {
   readonly run: () => void;
   readonly keepRows: (layer: number, part: number, position: number, rows: number, count: number) => void;
   readonly writeConstants: () => void;
+}
+
+/** What a pass says of its last rows. */
+export interface Predictions {
+  /** `[rows, vocabSize]`: a view that the next pass overwrites. */
+  readonly logits: Float32Array;
+  /** Of each row, where the kernels know it; otherwise it must be looked for. */
+  readonly likeliest: readonly Likeliest[];
 }
 
 /** Undefined where the graph is not one that the kernels can stand in for, or is too large for them. */
@@ -106,9 +118,9 @@ export class Kernels {
 
   /**
    * One pass over `rows` `[T, readerDim]`, T at most `MOST_ROWS`, behind `past` positions of a cache, which takes the new keys and
-   * values. Answers logits `[asked, vocabSize]` of the last ones: a view that the next pass overwrites.
+   * values. Answers what it says of the last `asked` ones.
    */
-  run(cache: number, past: number, rows: Float32Array, asked: number): Float32Array {
+  run(cache: number, past: number, rows: Float32Array, asked: number): Predictions {
     const { floats } = this.#shared;
     const count = rows.length / this.#word(DIM);
     if (count > MOST_ROWS) throw new Error(`a pass takes ${MOST_ROWS} rows, not ${count}`);
@@ -119,7 +131,31 @@ export class Kernels {
     this.#write(KV, cache);
     this.#exports.run();
     const logits = this.#word(LOGITS) / 4;
-    return floats.subarray(logits, logits + asked * this.#word(VOCAB));
+    return {
+      logits: floats.subarray(logits, logits + asked * this.#word(VOCAB)),
+      likeliest: Array.from({ length: asked }, (_, row) => this.#likeliest(row)),
+    };
+  }
+
+  /** Of all chunks of outputs, which have an order: so the smallest id wins a tie here too. */
+  #likeliest(row: number): Likeliest {
+    const { words, floats } = this.#shared;
+    const chunks = Math.ceil(this.#word(VOCAB) / CHUNK);
+    const step = BEST_BYTES / 4;
+    const first = this.#word(BEST) / 4 + row * chunks * step;
+    let [token, runnerUp, top, second, sum] = [0, 0, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY, 0];
+    for (let at = first; at < first + chunks * step; at += step) {
+      const [ownTop, ownSecond, ownSum] = [floats[at + 2], floats[at + 3], floats[at + 4]] as [number, number, number];
+      if (ownTop > top) {
+        [second, runnerUp] = ownSecond > top ? [ownSecond, words[at + 1] as number] : [top, token];
+        sum = sum * Math.exp(top - ownTop) + ownSum;
+        [top, token] = [ownTop, words[at] as number];
+      } else {
+        if (ownTop > second) [second, runnerUp] = [ownTop, words[at] as number];
+        sum += ownSum * Math.exp(ownTop - top);
+      }
+    }
+    return { token, runnerUp, top, second, sum };
   }
 
   /** Ends the helpers, which are outside of a pass or leave it. */

@@ -1,7 +1,7 @@
 // Keys and values of what the reader has read. Owned here and not by the runtime, so that a run returns only its new rows
 // and the cache can be rewound to any common prefix for free.
 import type { ReaderInput } from "../domain.ts";
-import type { Kernels } from "./kernels.ts";
+import type { Kernels, Predictions } from "./kernels.ts";
 import { ReadPrefix } from "./readPrefix.ts";
 import type { Session, Tensor } from "./session.ts";
 
@@ -30,8 +30,8 @@ export interface KeyValues {
     count: number,
     tokens: readonly number[],
   ): Promise<Readonly<Record<string, Tensor>>>;
-  /** A pass of the kernels over at most `MOST_ROWS` tokens: logits `[tokens, vocabSize]`; undefined where there are none. */
-  pass(rows: Float32Array, tokens: readonly number[]): Float32Array | undefined;
+  /** A pass of the kernels over at most `MOST_ROWS` tokens, which says something of each; undefined where there are none. */
+  pass(rows: Float32Array, tokens: readonly number[]): Predictions | undefined;
   close(): void;
 }
 
@@ -87,11 +87,11 @@ export class KvCache implements KeyValues {
     return results;
   }
 
-  pass(rows: Float32Array, tokens: readonly number[]): Float32Array | undefined {
+  pass(rows: Float32Array, tokens: readonly number[]): Predictions | undefined {
     if (this.#kernels === undefined) return undefined;
-    const logits = this.#kernels.run(this.#copy, this.length, rows, tokens.length);
+    const predictions = this.#kernels.run(this.#copy, this.length, rows, tokens.length);
     this.#read.extend(tokens.length, tokens);
-    return logits;
+    return predictions;
   }
 
   close(): void {

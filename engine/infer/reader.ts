@@ -7,6 +7,7 @@ import { type Choice, choose } from "./choice.ts";
 import { type Copied, copiedAfter } from "./copying.ts";
 import { type Decoder, openDecoder } from "./decoder.ts";
 import { DraftGain, draftFor } from "./drafts.ts";
+import type { Predictions } from "./kernels.ts";
 import type { GenerateOptions, Generation } from "./models.ts";
 import type { Runtime } from "./runtime.ts";
 import { openSession } from "./session.ts";
@@ -83,13 +84,15 @@ export async function openReader(
 
   /** Choices behind `tokens`; without kernels they are read in one run together with `previous`, the token read last. */
   const read: DecodeDeps["read"] = async (previous, tokens, copied) => {
-    const chosen = (logits: Float32Array) => tokens.map((_, row) => choose(logits, row, vocabSize, copied[row]));
+    const chosen = ({ logits, likeliest }: Predictions) =>
+      tokens.map((_, row) => choose(logits, row, vocabSize, copied[row], likeliest[row]));
     if (decoder.hasKernels) return chosen(await decoder.readTokens(await tokenRows(embedding, tokens), tokens));
     // One row alone takes other kernels, which are no faster and round otherwise: what is written would hang on drafts and on
     // what was kept. Two rows and more give the same numbers, however they are cut.
     decoder.truncate(decoder.length - 1);
     const both = [previous, ...tokens];
-    return chosen(await decoder.read(await tokenRows(embedding, both), both, tokens.length));
+    const logits = await decoder.read(await tokenRows(embedding, both), both, tokens.length);
+    return chosen({ logits, likeliest: [] });
   };
 
   const generate: Reader["generate"] = async (input, options, vocabulary, isCancelled) => {

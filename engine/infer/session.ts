@@ -64,7 +64,20 @@ export interface SessionOptions {
   readonly keptOnDevice?: readonly string[];
   /** Nothing may be left over to the CPU: the provider runs every node, or the session fails. */
   readonly isStrict?: boolean;
+  /** Somebody waits for its runs: threads look out for the next node for a moment before they sleep. */
+  readonly isUrgent?: boolean;
 }
+
+/**
+ * How long a thread of an urgent session looks out, in microseconds. A reader's nodes follow one another more closely than a thread
+ * wakes: its prefill takes a tenth less time. Longer gains little more, and where others want the core it costs a sixth.
+ */
+const LOOKOUT_US = 30;
+/**
+ * With so few queries a run as a slice has, products of whole matrices take 3 to 6 % less of a prefill than the runtime's
+ * blocked attention, which saves memory where a run is long.
+ */
+const WITHOUT_BLOCKED_ATTENTION = "ORT_GQA_DISABLE_FLASH_ATTENTION";
 
 /** Throws `PACK_INCOMPATIBLE` when the graph is not what the manifest says, `PROVIDER_FAILED` when none takes it. */
 export async function openSession(
@@ -94,7 +107,7 @@ function createNative(
   provider: Provider,
   options: SessionOptions,
 ): Promise<ort.InferenceSession> {
-  const { keptOnDevice = [], isStrict = false } = options;
+  const { keptOnDevice = [], isStrict = false, isUrgent = false } = options;
   const { configuration = {}, ...tuning } = provider.sessionOptions ?? {};
   const own = provider.native === undefined ? [] : [provider.native];
   // For some names that it does not know the runtime computes on the CPU and says nothing.
@@ -103,6 +116,7 @@ function createNative(
     const name = typeof native === "string" ? native : native.name;
     if (!known.includes(name)) return Promise.reject(new Error("the runtime for this system was built without it"));
   }
+  process.env[WITHOUT_BLOCKED_ATTENTION] ??= "1";
   const isKept = provider.outputs === "device" && keptOnDevice.length > 0;
   const native: ort.InferenceSession.SessionOptions = {
     executionProviders: isStrict && own.length > 0 ? own : [...own, "cpu"],
@@ -121,8 +135,9 @@ function createNative(
       : {}),
     extra: {
       session: {
-        // Spinning threads would take a core from the editor between two tokens.
-        intra_op: { allow_spinning: "0" },
+        // Threads that look out for long, or between two runs, would take a core from the editor.
+        intra_op: isUrgent ? { allow_spinning: "1", spin_duration_us: `${LOOKOUT_US}` } : { allow_spinning: "0" },
+        force_spinning_stop: "1",
         ...configuration,
         ...(isStrict && own.length > 0 ? { disable_cpu_ep_fallback: "1" } : {}),
         ...(typeof source === "string" ? {} : { model_external_initializers_file_folder_path: dirname(source.file) }),

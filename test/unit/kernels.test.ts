@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { likeliest } from "../../engine/infer/choice.ts";
 import { type Decoder, openDecoder } from "../../engine/infer/decoder.ts";
 import { openRuntime } from "../../engine/infer/runtime.ts";
 import { type Qwen2Shape, randomCheckpoint } from "../../engine/pack/checkpoint.ts";
@@ -71,7 +72,13 @@ async function read(decoder: Decoder, parts: readonly number[]): Promise<Float32
   let from = 0;
   for (const count of parts) {
     const [first, last] = [PAST + from, PAST + from + count];
-    logits.set(await decoder.readTokens(rowsOf(first, last), [...idsOf(first, last)]), from * SHAPE.vocabSize);
+    const { logits: own, likeliest: found } = await decoder.readTokens(rowsOf(first, last), [...idsOf(first, last)]);
+    found.forEach((one, row) => {
+      const { sum, ...expected } = likeliest(own, row, SHAPE.vocabSize);
+      expect(one).toMatchObject(expected);
+      expect(Math.abs(one.sum / sum - 1)).toBeLessThan(1e-6);
+    });
+    logits.set(own, from * SHAPE.vocabSize);
     from += count;
   }
   return logits;
@@ -115,7 +122,7 @@ it("what tokens left behind is forgotten by the next input, and by a shorter one
   expect(decoder.rewindTo(input(PAST + TOKENS))).toBe(PAST);
   expect(await read(decoder, [2, 3])).toEqual(whole);
   decoder.truncate(PAST + 1);
-  const again = await decoder.readTokens(rowsOf(PAST + 1, PAST + 2), [PAST + 1]);
+  const { logits: again } = await decoder.readTokens(rowsOf(PAST + 1, PAST + 2), [PAST + 1]);
   expect(again.slice()).toEqual(whole.slice(SHAPE.vocabSize, 2 * SHAPE.vocabSize));
   expect(decoder.rewindTo(input(PAST - 6))).toBe(PAST - 8);
   await decoder.close();

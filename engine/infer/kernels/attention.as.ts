@@ -1,15 +1,16 @@
 // Attention over keys and values kept as int16: half the bytes of float32, and 13 bits and more of a row's largest number.
 import { shorten } from "./levels.as";
-import { CAPACITY, HEAD_DIM, HEADS, HEARD, KV, KV_HEADS, KV_LAYER, PAST, QKV, ROWS } from "./plan";
+import { CAPACITY, HEAD_DIM, HEADS, HEARD, KV, KV_HEADS, KV_LAYER, PADDING, PAST, QKV, ROWS } from "./plan";
 import { exp4, most, total, totalsOfIntegers } from "./vectors.as";
 import { word } from "./word.as";
 
 /** Positions whose keys or values stay in the nearest cache while all heads of a task go over them. */
 const TILE: i32 = 64;
-/** Largest levels: products of a key and a query are summed in 32 bits over a head of up to 256. */
+/** Largest levels: products of a key and a query are summed in 32 bits over a head of up to 256, of a value and a weight over a tile. */
 const KEY_TOP: f32 = 8191;
 export const QUERY_TOP: f32 = 1023;
-const VALUE_TOP: f32 = 32767;
+const VALUE_TOP: f32 = 8191;
+const WEIGHT_TOP: f32 = 4095;
 
 /** Keys of the kv heads, then values: levels of all positions. Behind them the levels' scales, likewise. */
 @inline
@@ -24,7 +25,8 @@ function kvScale(layer: i32, part: i32, position: i32): usize {
 
 /** A row `[headDim]` of float32 takes its place among the keys or values. */
 export function keep(layer: i32, part: i32, position: i32, row: usize): void {
-  shorten(row, kvRow(layer, part, position), word(HEAD_DIM), part < word(KV_HEADS) ? KEY_TOP : VALUE_TOP, kvScale(layer, part, position));
+  const top = part < word(KV_HEADS) ? KEY_TOP : VALUE_TOP;
+  store<f32>(kvScale(layer, part, position), shorten(row, kvRow(layer, part, position), word(HEAD_DIM), top));
 }
 
 /** Takes over `count` rows of one part, `[count, headDim]` at `rows`. */
@@ -38,7 +40,7 @@ export function attend(layer: i32, first: i32, each: i32, scratch: usize): void 
   const width = (heads + 2 * kvHeads) * headDim;
   const bytes = <usize>headDim * 2;
   const kvHead = first / (heads / kvHeads);
-  const stride = <usize>(word(CAPACITY) + 4) * 4;
+  const stride = <usize>(word(CAPACITY) + PADDING) * 4;
   const keys = kvRow(layer, kvHead, 0), keyScales = kvScale(layer, kvHead, 0);
   const values = kvRow(layer, kvHeads + kvHead, 0), valueScales = kvScale(layer, kvHeads + kvHead, 0);
   for (let t = 0; t < rows; t++) {
@@ -86,45 +88,66 @@ function dot(q0: v128, q1: v128, k: usize, sum: v128): v128 {
   return i32x4.add(i32x4.dot_i16x8_s(q1, v128.load(k, 16)), i32x4.add(i32x4.dot_i16x8_s(q0, v128.load(k)), sum));
 }
 
-/** `out += weights @ values` over some positions. */
+/** `out += weights @ values` over a tile, two positions at a time; the tile's weights become levels. */
 @inline
 function mix(weights: usize, values: usize, out: usize, from: i32, until: i32, bytes: usize): void {
+  const tile = weights + <usize>from * 4;
+  const scale = f32x4.splat(shorten(tile, tile, (until - from + PADDING - 1) & -PADDING, WEIGHT_TOP));
+  const first = values + <usize>from * bytes;
+  const end = tile + <usize>(until - from) * 2;
   let n: usize = 0;
   for (; n + 64 <= bytes; n += 64) {
-    const own = out + n + n;
-    let a = v128.load(own), b = v128.load(own, 16), c = v128.load(own, 32), d = v128.load(own, 48);
-    let e = v128.load(own, 64), f = v128.load(own, 80), g = v128.load(own, 96), h = v128.load(own, 112);
-    let v = values + <usize>from * bytes + n;
-    for (let p = from; p < until; p++, v += bytes) {
-      const w = v128.load32_splat(weights + <usize>p * 4);
-      a = f32x4.relaxed_madd(w, value(v, 0), a);
-      b = f32x4.relaxed_madd(w, value(v, 8), b);
-      c = f32x4.relaxed_madd(w, value(v, 16), c);
-      d = f32x4.relaxed_madd(w, value(v, 24), d);
-      e = f32x4.relaxed_madd(w, value(v, 32), e);
-      f = f32x4.relaxed_madd(w, value(v, 40), f);
-      g = f32x4.relaxed_madd(w, value(v, 48), g);
-      h = f32x4.relaxed_madd(w, value(v, 56), h);
+    let a = i32x4.splat(0), b = a, c = a, d = a, e = a, f = a, g = a, h = a;
+    let v = first + n;
+    for (let at = tile; at < end; at += 4, v += bytes + bytes) {
+      const w = v128.load32_splat(at);
+      const next = v + bytes;
+      let one = v128.load(v), two = v128.load(next);
+      a = i32x4.add(a, i32x4.dot_i16x8_s(w, lowPairs(one, two)));
+      b = i32x4.add(b, i32x4.dot_i16x8_s(w, highPairs(one, two)));
+      one = v128.load(v, 16); two = v128.load(next, 16);
+      c = i32x4.add(c, i32x4.dot_i16x8_s(w, lowPairs(one, two)));
+      d = i32x4.add(d, i32x4.dot_i16x8_s(w, highPairs(one, two)));
+      one = v128.load(v, 32); two = v128.load(next, 32);
+      e = i32x4.add(e, i32x4.dot_i16x8_s(w, lowPairs(one, two)));
+      f = i32x4.add(f, i32x4.dot_i16x8_s(w, highPairs(one, two)));
+      one = v128.load(v, 48); two = v128.load(next, 48);
+      g = i32x4.add(g, i32x4.dot_i16x8_s(w, lowPairs(one, two)));
+      h = i32x4.add(h, i32x4.dot_i16x8_s(w, highPairs(one, two)));
     }
-    v128.store(own, a); v128.store(own, b, 16); v128.store(own, c, 32); v128.store(own, d, 48);
-    v128.store(own, e, 64); v128.store(own, f, 80); v128.store(own, g, 96); v128.store(own, h, 112);
+    const own = out + n + n;
+    addScaled(own, a, scale); addScaled(own + 16, b, scale); addScaled(own + 32, c, scale); addScaled(own + 48, d, scale);
+    addScaled(own + 64, e, scale); addScaled(own + 80, f, scale); addScaled(own + 96, g, scale); addScaled(own + 112, h, scale);
   }
-  for (; n < bytes; n += 8) {
-    let a = v128.load(out + n + n);
-    let v = values + <usize>from * bytes + n;
-    for (let p = from; p < until; p++, v += bytes) a = f32x4.relaxed_madd(v128.load32_splat(weights + <usize>p * 4), value(v, 0), a);
-    v128.store(out + n + n, a);
+  for (; n < bytes; n += 16) {
+    let a = i32x4.splat(0), b = a;
+    let v = first + n;
+    for (let at = tile; at < end; at += 4, v += bytes + bytes) {
+      const w = v128.load32_splat(at);
+      const one = v128.load(v), two = v128.load(v + bytes);
+      a = i32x4.add(a, i32x4.dot_i16x8_s(w, lowPairs(one, two)));
+      b = i32x4.add(b, i32x4.dot_i16x8_s(w, highPairs(one, two)));
+    }
+    addScaled(out + n + n, a, scale); addScaled(out + n + n + 16, b, scale);
   }
 }
 
 @inline
-function value(v: usize, at: usize): v128 { return f32x4.convert_i32x4_s(v128.load_ext<i16>(v + at)); }
+function lowPairs(one: v128, two: v128): v128 { return v128.shuffle<i16>(one, two, 0, 8, 1, 9, 2, 10, 3, 11); }
+
+@inline
+function highPairs(one: v128, two: v128): v128 { return v128.shuffle<i16>(one, two, 4, 12, 5, 13, 6, 14, 7, 15); }
+
+@inline
+function addScaled(to: usize, levels: v128, scale: v128): void {
+  v128.store(to, f32x4.relaxed_madd(f32x4.convert_i32x4_s(levels), scale, v128.load(to)));
+}
 
 /** Scores -> weights of the values' levels. */
 function softmax(scores: usize, scales: usize, count: i32): void {
-  // Lanes behind the end count nothing.
-  for (let p = count; p & 3; p++) store<f32>(scores + <usize>p * 4, -1e30);
-  const end = scores + <usize>((count + 3) & ~3) * 4;
+  // What lies behind the end counts nothing.
+  for (let p = count; p & (PADDING - 1); p++) store<f32>(scores + <usize>p * 4, -1e30);
+  const end = scores + <usize>((count + PADDING - 1) & -PADDING) * 4;
   let size = v128.load(scores);
   for (let at = scores; at < end; at += 16) size = f32x4.max(size, v128.load(at));
   const top = f32x4.splat(most(size));

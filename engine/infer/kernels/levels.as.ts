@@ -100,8 +100,8 @@ function sumOf(a: v128, b: v128): i32 {
   return totalOfIntegers(i32x4.dot_i16x8_s(pairs, v128.load(ONES)));
 }
 
-/** int16 up to `top`, and their scale; `to` may be `from`. */
-export function shorten(from: usize, to: usize, count: i32, top: f32, scale: usize): void {
+/** int16 up to `top`; answers their scale. `to` may be `from`. */
+export function shorten(from: usize, to: usize, count: i32, top: f32): f32 {
   const size = largest(from, <usize>count * 4);
   const inverse = f32x4.splat(size == 0 ? 0 : top / size);
   for (let n: usize = 0; n < <usize>count * 2; n += 16) {
@@ -109,5 +109,5 @@ export function shorten(from: usize, to: usize, count: i32, top: f32, scale: usi
     const b = level(f32x4.mul(v128.load(from + 2 * n, 16), inverse));
     v128.store(to + n, i16x8.narrow_i32x4_s(a, b));
   }
-  store<f32>(scale, size / top);
+  return size / top;
 }

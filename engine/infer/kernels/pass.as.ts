@@ -1,10 +1,14 @@
 // A decoder's pass over a few rows. Each thread has its share of an operation's tasks and takes those that others have not begun,
 // so that none waits for a thread that sleeps. Every number is summed in one order, whoever computes it and however many rows a pass has.
 import { attend, keep, QUERY_TOP } from "./attention.as";
+import { summarise } from "./best.as";
 import { levels, normedLevels, shorten } from "./levels.as";
 import {
   ACTIVE,
   ASKED,
+  BEST,
+  BEST_BYTES,
+  CHUNK,
   COS,
   COUNTER_BYTES,
   COUNTERS,
@@ -45,8 +49,6 @@ import { word } from "./word.as";
 export { keepRows } from "./attention.as";
 export { writeConstants } from "./vectors.as";
 
-/** Outputs of a task. */
-const CHUNK: i32 = 64;
 /** How often a helper looks for the next pass before it sleeps: about half a millisecond, longer than the engine needs between two. */
 const LOOKS: i32 = 1000000;
 
@@ -130,7 +132,10 @@ function pass(thread: i32): void {
   normedLevels(x + <usize>((rows - asked) * dim) * 4, load<u32>(table, 12), dim, asked, floats, quantised, kind);
   const chunks = (vocab + CHUNK - 1) / CHUNK;
   for (let task = claim(operation, chunks, thread); task >= 0; task = claim(operation, chunks, thread)) {
-    multiply(quantised, asked, dim, table, task * CHUNK, min(vocab, task * CHUNK + CHUNK), word(LOGITS), vocab, kind);
+    const from = task * CHUNK, until = min(vocab, from + CHUNK);
+    multiply(quantised, asked, dim, table, from, until, <usize>word(LOGITS), vocab, kind);
+    for (let t = 0; t < asked; t++)
+      summarise(<usize>word(LOGITS) + <usize>(t * vocab) * 4, from, until, <usize>word(BEST) + <usize>((t * chunks + task) * BEST_BYTES));
     finish(operation);
   }
   settle(operation, chunks);
@@ -247,7 +252,7 @@ function project(layer: i32, task: i32, quantised: usize, table: usize): void {
         v128.store(own + n + half, f32x4.mul(scale, f32x4.add(f32x4.mul(b, c), f32x4.mul(a, s))));
       }
     }
-    if (task < heads) shorten(own, own, headDim, QUERY_TOP, own + <usize>headDim * 2);
+    if (task < heads) store<f32>(own + <usize>headDim * 2, shorten(own, own, headDim, QUERY_TOP));
     else keep(layer, task - heads, past + t, own);
   }
 }

@@ -57,6 +57,13 @@ export const HEADS_A_TASK = 26;
 export const QUERY_SCALE = 27;
 
 export const THREADS = 28;
+/** What is likeliest among each chunk of outputs: for each row whose logits are wanted, `BEST_BYTES` a chunk. */
+export const BEST = 29;
+
+/** Outputs of a task. */
+export const CHUNK = 64;
+/** Two ids, their logits, and the sum of e^(logit - the larger). */
+export const BEST_BYTES = 20;
 
 export const COUNTER_BYTES = 128;
 export const FINISHED = 64;
@@ -71,6 +78,9 @@ export const LAYER_OPERATIONS = 5;
 export const BLOCK = 32;
 /** Outputs whose weights lie together, block by block: levels of each, and, in blocks, a scale of each. */
 export const GROUP = 4;
+
+/** Positions that are weighed together; a cache has room for a multiple of them. */
+export const PADDING = 8;
 
 /** Kinds of matrices, and bytes of a group's block. */
 export const Q4 = 0;
