@@ -9,7 +9,6 @@ import {
   ASKED,
   BEST,
   BEST_BYTES,
-  CHUNK,
   DIM,
   GENERATION,
   KV,
@@ -137,24 +136,10 @@ export class Kernels {
     };
   }
 
-  /** Of all chunks of outputs, which have an order: so the smallest id wins a tie here too. */
   #likeliest(row: number): Likeliest {
-    const { words, floats } = this.#shared;
-    const chunks = Math.ceil(this.#word(VOCAB) / CHUNK);
-    const step = BEST_BYTES / 4;
-    const first = this.#word(BEST) / 4 + row * chunks * step;
-    let [token, runnerUp, top, second, sum] = [0, 0, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY, 0];
-    for (let at = first; at < first + chunks * step; at += step) {
-      const [ownTop, ownSecond, ownSum] = [floats[at + 2], floats[at + 3], floats[at + 4]] as [number, number, number];
-      if (ownTop > top) {
-        [second, runnerUp] = ownSecond > top ? [ownSecond, words[at + 1] as number] : [top, token];
-        sum = sum * Math.exp(top - ownTop) + ownSum;
-        [top, token] = [ownTop, words[at] as number];
-      } else {
-        if (ownTop > second) [second, runnerUp] = [ownTop, words[at] as number];
-        sum += ownSum * Math.exp(ownTop - top);
-      }
-    }
+    const at = (this.#word(BEST) + row * BEST_BYTES) / 4;
+    const [token = 0, runnerUp = 0] = this.#shared.words.subarray(at, at + 2);
+    const [top = 0, second = 0, sum = 0] = this.#shared.floats.subarray(at + 2, at + BEST_BYTES / 4);
     return { token, runnerUp, top, second, sum };
   }
 

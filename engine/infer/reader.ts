@@ -50,7 +50,7 @@ export async function openReader(
   const { reader: shape } = pack.manifest;
   const { session: embedding, problems } = await openEmbedding(pack, runtime);
   const { decoder, problems: more } = await openDecoder(join(pack.dir, shape.file), shape, runtime);
-  const sliceSize = new SliceSize();
+  const sliceSize = new SliceSize(shape);
   const draftGain = new DraftGain();
   const { vocabSize, readerDim } = shape;
 

@@ -1,8 +1,11 @@
 import { expect, test } from "vitest";
 import { SliceSize } from "../../engine/infer/sliceSize.ts";
 
+const SMALL = { layers: 6, readerDim: 256 };
+const LARGE = { layers: 12, readerDim: 512 };
+
 test("slices grow while they are fast, at most to twice the last, and shrink when they are slow", () => {
-  const size = new SliceSize();
+  const size = new SliceSize(SMALL);
   expect(size.positions).toBe(64);
   size.took(64, 1);
   expect(size.positions).toBe(128);
@@ -13,23 +16,26 @@ test("slices grow while they are fast, at most to twice the last, and shrink whe
 });
 
 test("slices are never so short that they waste the kernels", () => {
-  const size = new SliceSize();
-  size.took(64, 10_000);
-  expect(size.positions).toBe(64);
+  for (const shape of [SMALL, LARGE]) {
+    const size = new SliceSize(shape);
+    size.took(64, 10_000);
+    expect(size.positions).toBe(64);
+  }
 });
 
-test("a larger reader reads twice the least while that ends a cancelled request soon", () => {
-  const size = new SliceSize();
-  size.took(64, 22);
-  expect(size.positions).toBe(128);
-  size.took(128, 44);
-  expect(size.positions).toBe(128);
-  size.took(128, 60);
-  expect(size.positions).toBe(64);
+test("a large reader may read longer", () => {
+  const size = new SliceSize(LARGE);
+  size.took(64, 15);
+  size.took(128, 30);
+  expect(size.positions).toBe(256);
+  size.took(256, 60);
+  expect(size.positions).toBe(256);
+  size.took(256, 80);
+  expect(size.positions).toBe(192);
 });
 
 test("the last few positions of a prompt say nothing", () => {
-  const size = new SliceSize();
+  const size = new SliceSize(SMALL);
   size.took(3, 100);
   expect(size.positions).toBe(64);
 });

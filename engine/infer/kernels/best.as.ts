@@ -1,5 +1,6 @@
 // The two likeliest of some outputs and what their probabilities are relative to: going over all of them again would cost a tenth
 // of a token.
+import { BEST_BYTES } from "./plan";
 import { exp4, most, total } from "./vectors.as";
 
 /** Logits `from..until` of a row -> `BEST_BYTES` at `to`. The smallest id wins a tie. */
@@ -27,6 +28,38 @@ export function summarise(logits: usize, from: i32, until: i32, to: usize): void
   store<f32>(to, second, 12);
   store<f32>(to, total(sum), 16);
 }
+
+/** Of `count` parts that follow one another at `from`, what is so of all of them, likewise; `to` may be `from`. */
+export function merge(from: usize, count: i32, to: usize): void {
+  let best = load<i32>(from), runnerUp = load<i32>(from, 4);
+  let top = load<f32>(from, 8), second = load<f32>(from, 12), sum = load<f32>(from, 16);
+  for (let n = 1; n < count; n++) {
+    from += BEST_BYTES;
+    const own = load<f32>(from, 8);
+    if (own > top) {
+      const ownSecond = load<f32>(from, 12);
+      runnerUp = ownSecond > top ? load<i32>(from, 4) : best;
+      second = max(ownSecond, top);
+      best = load<i32>(from);
+      sum = sum * power(top - own) + load<f32>(from, 16);
+      top = own;
+      continue;
+    }
+    if (own > second) {
+      second = own;
+      runnerUp = load<i32>(from);
+    }
+    sum += load<f32>(from, 16) * power(own - top);
+  }
+  store<i32>(to, best);
+  store<i32>(to, runnerUp, 4);
+  store<f32>(to, top, 8);
+  store<f32>(to, second, 12);
+  store<f32>(to, sum, 16);
+}
+
+@inline
+function power(x: f32): f32 { return f32x4.extract_lane(exp4(f32x4.splat(x)), 0); }
 
 /** The first place of `wanted` other than `but`, of `count`; 0 where it is nowhere, since nothing equals what is no number. */
 @inline

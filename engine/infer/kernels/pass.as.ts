@@ -1,7 +1,7 @@
 // A decoder's pass over a few rows. Each thread has its share of an operation's tasks and takes those that others have not begun,
 // so that none waits for a thread that sleeps. Every number is summed in one order, whoever computes it and however many rows a pass has.
 import { attend, keep, QUERY_TOP } from "./attention.as";
-import { summarise } from "./best.as";
+import { merge, summarise } from "./best.as";
 import { levels, normedLevels, shorten } from "./levels.as";
 import {
   ACTIVE,
@@ -84,6 +84,9 @@ export function run(): void {
   atomic.notify(GENERATION, -1);
   pass(0);
   atomic.store<i32>(OPEN, 0);
+  const chunks = (word(VOCAB) + CHUNK - 1) / CHUNK;
+  const best = <usize>word(BEST);
+  for (let t = 0; t < word(ASKED); t++) merge(best + <usize>(t * chunks * BEST_BYTES), chunks, best + <usize>(t * BEST_BYTES));
 }
 
 function pass(thread: i32): void {

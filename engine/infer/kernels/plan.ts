@@ -57,7 +57,7 @@ export const HEADS_A_TASK = 26;
 export const QUERY_SCALE = 27;
 
 export const THREADS = 28;
-/** What is likeliest among each chunk of outputs: for each row whose logits are wanted, `BEST_BYTES` a chunk. */
+/** What is likeliest: `BEST_BYTES` for each row whose logits are wanted, made of as many for each of its chunks of outputs. */
 export const BEST = 29;
 
 /** Outputs of a task. */
