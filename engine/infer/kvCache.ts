@@ -5,8 +5,10 @@ import type { Kernels, Predictions } from "./kernels.ts";
 import { ReadPrefix } from "./readPrefix.ts";
 import type { Session, Tensor } from "./session.ts";
 
-/** Capacity grows in steps of this many positions: one reallocation in 256 tokens, at most 255 wasted rows. */
-const STEP = 256;
+/** A head's rows begin a multiple of this many positions after another's: what a run is handed is copied by it, room and all. */
+const STEP = 64;
+/** Arrays grow by this many positions. */
+const GROWTH = 256;
 
 export interface KvShape {
   readonly layers: number;
@@ -38,9 +40,9 @@ export interface KeyValues {
 export class KvCache implements KeyValues {
   readonly #shape: KvShape;
   readonly #read: ReadPrefix;
-  /** Per layer [keys, values], each `[kvHeads, capacity, headDim]`. */
+  /** Per layer [keys, values], each beginning with `[kvHeads, stride, headDim]`. */
   #rows: [Float32Array, Float32Array][];
-  #capacity = 0;
+  #stride = 0;
   readonly #kernels: Kernels | undefined;
   /** The kernels' own copy. */
   readonly #copy: number;
@@ -81,7 +83,6 @@ export class KvCache implements KeyValues {
     count: number,
     tokens: readonly number[],
   ): Promise<Readonly<Record<string, Tensor>>> {
-    this.reserve(count);
     const results = await session.run({ ...feeds, ...this.past() });
     this.append(results, count, tokens);
     return results;
@@ -98,30 +99,23 @@ export class KvCache implements KeyValues {
     this.#rows = [];
   }
 
-  /** Room for `extra` more positions. */
-  reserve(extra: number): void {
-    const needed = this.length + extra;
-    if (needed <= this.#capacity) return;
-    const capacity = Math.ceil(needed / STEP) * STEP;
-    this.#rows = this.#rows.map(([keys, values]) => [this.#moved(keys, capacity), this.#moved(values, capacity)]);
-    this.#capacity = capacity;
-  }
-
-  /** Graph inputs `past_key_values.{l}.key|value`, views of the whole capacity. */
+  /** Graph inputs `past_key_values.{l}.key|value`: what was read, and little room behind it. */
   past(): Record<string, Tensor> {
     const { kvHeads, headDim } = this.#shape;
-    const dims = [1, kvHeads, this.#capacity, headDim];
+    this.#lay(this.length);
+    const dims = [1, kvHeads, this.#stride, headDim];
+    const size = kvHeads * this.#stride * headDim;
     const feeds: Record<string, Tensor> = {};
     this.#rows.forEach(([keys, values], layer) => {
-      feeds[`past_key_values.${layer}.key`] = { data: keys, dims };
-      feeds[`past_key_values.${layer}.value`] = { data: values, dims };
+      feeds[`past_key_values.${layer}.key`] = { data: keys.subarray(0, size), dims };
+      feeds[`past_key_values.${layer}.value`] = { data: values.subarray(0, size), dims };
     });
     return feeds;
   }
 
   /** Takes the new rows of a run, `present.{l}.key|value` `[1, kvHeads, count, headDim]`; `tokens` are the ones among them. */
   append(present: Readonly<Record<string, Tensor>>, count: number, tokens: readonly number[]): void {
-    this.reserve(count);
+    this.#lay(this.length + count);
     this.#rows.forEach((parts, layer) => {
       for (const part of [0, 1] as const) {
         const rows = present[`present.${layer}.${part === 0 ? "key" : "value"}`]?.data as Float32Array;
@@ -133,20 +127,34 @@ export class KvCache implements KeyValues {
     this.#own = this.length;
   }
 
-  #moved(old: Float32Array, capacity: number): Float32Array {
+  /** Heads apart by room for `positions` each. */
+  #lay(positions: number): void {
+    const stride = Math.ceil(positions / STEP) * STEP;
+    if (stride === this.#stride) return;
+    this.#rows = this.#rows.map(([keys, values]) => [this.#moved(keys, stride), this.#moved(values, stride)]);
+    this.#stride = stride;
+  }
+
+  /** The rows at their places for another stride, in the same array where they fit. */
+  #moved(rows: Float32Array, stride: number): Float32Array {
     const { kvHeads, headDim } = this.#shape;
-    const grown = new Float32Array(kvHeads * capacity * headDim);
-    for (let head = 0; head < kvHeads; head += 1) {
-      const from = head * this.#capacity * headDim;
-      grown.set(old.subarray(from, from + this.length * headDim), head * capacity * headDim);
+    const fits = kvHeads * stride * headDim <= rows.length;
+    const target = fits ? rows : new Float32Array(kvHeads * Math.ceil(stride / GROWTH) * GROWTH * headDim);
+    for (let n = 0; n < kvHeads; n += 1) {
+      // In one array no row may be written over before it has moved.
+      const head = stride > this.#stride ? kvHeads - 1 - n : n;
+      const from = head * this.#stride * headDim;
+      const to = head * stride * headDim;
+      if (fits) rows.copyWithin(to, from, from + this.length * headDim);
+      else target.set(rows.subarray(from, from + this.length * headDim), to);
     }
-    return grown;
+    return target;
   }
 
   #write(target: Float32Array, rows: Float32Array, count: number): void {
     const { kvHeads, headDim } = this.#shape;
     for (let head = 0; head < kvHeads; head += 1) {
-      const at = (head * this.#capacity + this.length) * headDim;
+      const at = (head * this.#stride + this.length) * headDim;
       target.set(rows.subarray(head * count * headDim, (head + 1) * count * headDim), at);
     }
   }

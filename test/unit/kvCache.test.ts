@@ -56,6 +56,21 @@ describe("KvCache", () => {
     expect(kept(cache, 1, 1)).toEqual(tokens.map((token) => 11_000 + token));
   });
 
+  it("hands a run what was read and little more, however much there once was", () => {
+    const cache = new KvCache(SHAPE);
+    const long = Array.from({ length: 500 }, (_, n) => n + 1);
+    cache.rewindTo(input(long));
+    read(cache, long);
+    const short = [...long.slice(0, 70), 900, 901, 902];
+    expect(cache.rewindTo(input(short))).toBe(70);
+    expect(cache.past()["past_key_values.0.key"]?.dims).toEqual([1, 2, 128, 3]);
+    expect(kept(cache, 1, 1)).toEqual(long.slice(0, 70).map((token) => 11_000 + token));
+    read(cache, [900, 901, 902]);
+    expect(kept(cache, 0, 1)).toEqual(short.map((token) => 1000 + token));
+    cache.rewindTo(input([7]));
+    expect(cache.past()["past_key_values.0.key"]?.dims).toEqual([1, 2, 0, 3]);
+  });
+
   it("keeps the common prefix but always reads the last two positions again", () => {
     const cache = new KvCache(SHAPE);
     cache.rewindTo(input([1, 2, 3, 4]));
