@@ -5,8 +5,8 @@ import type { ReaderInput } from "../engine/domain.ts";
 import { openReader, type ReaderFiles } from "../engine/infer/reader.ts";
 import { openRuntime } from "../engine/infer/runtime.ts";
 import type { Installation } from "../engine/installation.ts";
-import { MATRIX_FORMATS, type MatrixFormat } from "../engine/pack/matrices.ts";
 import { findPack, openPack } from "../engine/pack/pack.ts";
+import { READER_FORMATS, type ReaderFormat } from "../engine/pack/readerFormat.ts";
 import type { Bench } from "./bench.ts";
 import { median } from "./median.ts";
 import { PEERS, type Peer } from "./peers/peers.ts";
@@ -16,7 +16,7 @@ import { randomReader, SHAPE_NAMES, SHAPES, type ShapeName } from "./shapes.ts";
 interface Options {
   readonly shape?: ShapeName;
   readonly random?: boolean;
-  readonly format: readonly MatrixFormat[];
+  readonly format: readonly ReaderFormat[];
   readonly threads: number;
   readonly repeats: number;
   readonly newTokens: number;
@@ -57,8 +57,8 @@ export const latency: Bench = {
       .option("--random", "random weights; the only ones there are for --shape")
       .addOption(
         new Option("--format <formats...>", "matrix formats of --shape")
-          .choices(MATRIX_FORMATS)
-          .default(["int8", "q4"]),
+          .choices(READER_FORMATS)
+          .default(["int8-q4", "int8", "q4"]),
       )
       .addOption(new Option("--provider <names...>", "execution providers, best first").default(["cpu"]))
       .addOption(

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import envPaths from "env-paths";
 import type { ReaderFiles } from "../engine/infer/reader.ts";
 import { type Qwen2Shape, randomCheckpoint } from "../engine/pack/checkpoint.ts";
-import type { MatrixFormat } from "../engine/pack/matrices.ts";
 import { type KeyValueFormat, writeEmbedGraph, writeReaderGraph } from "../engine/pack/qwen2Graph.ts";
+import { formatsOf, type ReaderFormat } from "../engine/pack/readerFormat.ts";
 
 export const SHAPE_NAMES = ["60m", "0.5b", "1.5b"] as const;
 export type ShapeName = (typeof SHAPE_NAMES)[number];
@@ -28,7 +28,7 @@ const SEED = 1;
 /** The graphs of `name` in `format`, written at the first call. */
 export async function randomReader(
   name: ShapeName,
-  format: MatrixFormat,
+  format: ReaderFormat,
   keyValues: KeyValueFormat = "float32",
 ): Promise<ReaderFiles> {
   const shape = SHAPES[name];
@@ -36,18 +36,24 @@ export async function randomReader(
   await mkdir(dir, { recursive: true });
   const checkpoint = randomCheckpoint(SEED);
   await once(join(dir, "embed.onnx"), (file) => writeEmbedGraph(file, shape, checkpoint));
-  await once(join(dir, "reader.onnx"), (file) => writeReaderGraph(file, shape, checkpoint, format, keyValues));
+  const { prompts, tokens } = formatsOf(format);
+  await once(join(dir, "reader.onnx"), (file) => writeReaderGraph(file, shape, checkpoint, prompts, keyValues));
+  if (tokens) await once(join(dir, "tokens.onnx"), (file) => writeReaderGraph(file, shape, checkpoint, tokens));
   const { layers, kvHeads, headDim, readerDim, vocabSize, maxTokens } = shape;
   return {
     dir,
     manifest: {
       embed: { file: "embed.onnx" },
-      reader: { file: "reader.onnx", layers, kvHeads, headDim, readerDim, vocabSize, maxTokens },
+      reader: {
+        file: "reader.onnx",
+        ...(tokens && { tokensFile: "tokens.onnx" }),
+        ...{ layers, kvHeads, headDim, readerDim, vocabSize, maxTokens },
+      },
     },
   };
 }
 
-function folderOf(name: ShapeName, format: MatrixFormat, keyValues: KeyValueFormat): string {
+function folderOf(name: ShapeName, format: ReaderFormat, keyValues: KeyValueFormat): string {
   return `v${GRAPH_VERSION}-${name}-${format}${keyValues === "float32" ? "" : `-${keyValues}-kv`}`;
 }
 

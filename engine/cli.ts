@@ -15,7 +15,7 @@ import {
 import { MODES, type Mode } from "./domain.ts";
 import { isEngineError, messageOf } from "./errors.ts";
 import { type Installation, installationOf, withNotedPacks } from "./installation.ts";
-import { MATRIX_FORMATS } from "./pack/matrices.ts";
+import { READER_FORMATS } from "./pack/readerFormat.ts";
 import { relaunchIfTooOld } from "./relaunch.ts";
 
 /** Beside the engine, so that the drawing library is read only by who measures. */
@@ -125,7 +125,7 @@ function buildProgram(installation: Installation): Command {
     .option("--id <id>", "the pack's name; the folder's when absent")
     .addOption(
       new Option("--format <format>", "the reader's weights; of an export, which graph")
-        .choices(MATRIX_FORMATS)
+        .choices(READER_FORMATS)
         .default("q4"),
     )
     .option("--max-tokens <n>", "longest prompt and completion", wholeNumber, 2048)
@@ -136,7 +136,7 @@ function buildProgram(installation: Installation): Command {
     .command("add <src>")
     .description("get a model: owner/name on the hub, a checkpoint or pack folder copied here, or a projector add-on")
     .option("--hub <url>", "address of the hub or a mirror; HF_ENDPOINT, or the public hub, when absent", "")
-    .addOption(new Option("--format <format>", "weights; q4 for a reader, q8 for an encoder").choices(MATRIX_FORMATS))
+    .addOption(new Option("--format <format>", "weights; q4 for a reader, q8 for an encoder").choices(READER_FORMATS))
     .option("--max-tokens <n>", "longest prompt and completion of a reader", wholeNumber, 2048)
     .option("--into <dir>", "the folder that gets it; that of your packs when absent")
     .option("--encoder <src>", "checkpoint folder or ONNX export of an add-on's encoder, where it does not hold it")

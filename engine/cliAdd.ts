@@ -8,12 +8,12 @@ import { installAddOn } from "./installAddOn.ts";
 import type { Installation } from "./installation.ts";
 import { hubEndpoint, hubToken } from "./modelSession.ts";
 import { isAddOn, isFor } from "./pack/addOn.ts";
-import type { MatrixFormat } from "./pack/matrices.ts";
 import { findPack, openPack, preparedPacksDir } from "./pack/pack.ts";
+import { isMatrixFormat, type ReaderFormat } from "./pack/readerFormat.ts";
 
 export interface AddOptions {
   readonly hub: string;
-  readonly format?: MatrixFormat;
+  readonly format?: ReaderFormat;
   readonly maxTokens: number;
   readonly into?: string;
   readonly encoder?: string;
@@ -55,6 +55,8 @@ async function addAddOn(
   source: string,
   { encoder, format = "q8", into, json }: AddOptions,
 ): Promise<void> {
+  if (!isMatrixFormat(format))
+    throw new EngineError("USAGE", `an encoder cannot be in ${format}; give another --format`);
   const parent = resolve(into ?? preparedPacksDir());
   const addOn = await installAddOn({ source, parent, encoder, format, onStep: say });
   const { id, version, reader } = addOn.manifest;

@@ -12,8 +12,8 @@ import { checkAllParity } from "./infer/addOnParity.ts";
 import type { Installation } from "./installation.ts";
 import { LanguageServer } from "./languageServer.ts";
 import { listAddOns, openAddOn } from "./pack/addOn.ts";
-import type { MatrixFormat } from "./pack/matrices.ts";
 import { findPack, listPacks, openPack, type Pack, preparedPacksDir, verifyPack } from "./pack/pack.ts";
+import type { ReaderFormat } from "./pack/readerFormat.ts";
 import { idOf, preparePack } from "./prepare.ts";
 import { removePack } from "./removePack.ts";
 
@@ -107,7 +107,7 @@ async function dirsOf(folders: readonly string[]): Promise<string[]> {
 export interface PreparePackOptions {
   readonly out?: string;
   readonly id?: string;
-  readonly format: MatrixFormat;
+  readonly format: ReaderFormat;
   readonly maxTokens: number;
   readonly with: string;
   readonly json?: boolean;

@@ -9,10 +9,10 @@ import { CHUNKER_VERSION } from "./indexing/chunk.ts";
 import { type ParityFile, recordGreedy } from "./infer/parity.ts";
 import { loadTokenizer, type Tokenizer } from "./infer/tokenizer.ts";
 import { loadLanguages } from "./languages/languages.ts";
-import type { MatrixFormat } from "./pack/matrices.ts";
 import { describeFiles, openPack, type Pack, type PackManifest } from "./pack/pack.ts";
 import { partialOf } from "./pack/partialFolders.ts";
 import { FIM_TOKENS, promptOf, STOP_TOKENS } from "./pack/qwenPrompt.ts";
+import type { ReaderFormat } from "./pack/readerFormat.ts";
 import { openReaderSource, type ReaderSource } from "./pack/readerSource.ts";
 
 export interface PrepareOptions {
@@ -22,7 +22,7 @@ export interface PrepareOptions {
   readonly out: string;
   readonly id: string;
   /** Of the weights; of an export, which of its graphs. */
-  readonly format: MatrixFormat;
+  readonly format: ReaderFormat;
   /** Longest input plus output. */
   readonly maxTokens: number;
   /** Gives encoder and fuser. */
@@ -53,6 +53,7 @@ export async function preparePack(options: PrepareOptions): Promise<Pack> {
     await source.writeEmbed(join(partial, "embed.onnx"));
     onStep(`reader of ${source.shape.layers} layers in ${source.quantisation}`);
     await source.writeReader(join(partial, "reader.onnx"));
+    await source.writeTokens?.(join(partial, TOKENS_FILE));
     await copyRest(partial, options, source);
     onStep("first answer of the reader");
     const files = { dir: partial, manifest: { embed: { file: "embed.onnx" }, reader: readerOf(source) } };
@@ -73,6 +74,8 @@ export async function preparePack(options: PrepareOptions): Promise<Pack> {
   return openPack(out);
 }
 
+const TOKENS_FILE = "tokens.onnx";
+
 /** A pack's id: the folder's name in letters that a manifest allows. */
 export function idOf(source: string): string {
   return (
@@ -82,10 +85,11 @@ export function idOf(source: string): string {
   );
 }
 
-function readerOf({ shape }: ReaderSource): PackManifest["reader"] & { readonly architecture: "qwen2" } {
+function readerOf({ shape, writeTokens }: ReaderSource): PackManifest["reader"] & { readonly architecture: "qwen2" } {
   const { layers, kvHeads, headDim, readerDim, vocabSize, maxTokens } = shape;
   const file = "reader.onnx";
-  return { file, architecture: "qwen2", layers, kvHeads, headDim, readerDim, vocabSize, maxTokens };
+  const tokens = writeTokens === undefined ? {} : { tokensFile: TOKENS_FILE };
+  return { file, ...tokens, architecture: "qwen2", layers, kvHeads, headDim, readerDim, vocabSize, maxTokens };
 }
 
 export interface ReadTokenizer {

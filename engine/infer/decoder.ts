@@ -1,5 +1,5 @@
 // The reader's graph and its caches: rows in, logits out, and how much of an input is already there.
-import { basename } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { ReaderInput } from "../domain.ts";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
 import type { PackManifest } from "../pack/pack.ts";
@@ -114,8 +114,14 @@ async function openGraph(
     isUrgent: true,
   });
   problems.push(...more);
-  const kernels = session.provider === "cpu" ? await kernelsFor(file, shape, runtime, problems) : undefined;
+  const kernels =
+    session.provider === "cpu" ? await kernelsFor(tokensFileOf(file, shape), shape, runtime, problems) : undefined;
   return { session, kernels, createCache: () => new KvCache(shape, kernels), problems };
+}
+
+/** The graph whose weights tokens are read with. */
+function tokensFileOf(file: string, { tokensFile }: ReaderShape): string {
+  return tokensFile === undefined ? file : join(dirname(file), tokensFile);
 }
 
 /** Without them the session reads tokens too. */

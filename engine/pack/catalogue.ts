@@ -1,8 +1,8 @@
 // Models that a person can get by a click: what `catalogue.json` says of them, and what they take. No code names one.
 import rows from "./catalogue.json" with { type: "json" };
 import type { Qwen2Shape } from "./checkpoint.ts";
-import type { MatrixFormat } from "./matrices.ts";
 import { EMBEDDING_TENSOR } from "./qwen2Config.ts";
+import type { ReaderFormat } from "./readerFormat.ts";
 import { checkpointBytes, graphBytes, memoryBytes } from "./sizes.ts";
 
 export interface CatalogueModel {
@@ -18,7 +18,7 @@ export interface CatalogueModel {
 
 /** The pack's format, and the longest prompt and completion it is prepared for. */
 export interface PackFormat {
-  readonly format: MatrixFormat;
+  readonly format: ReaderFormat;
   readonly maxTokens: number;
 }
 

@@ -59,6 +59,8 @@ export interface PackManifest {
   };
   readonly reader: {
     readonly file: string;
+    /** The same reader with other weights, which the kernels read tokens with; absent where they are `file`'s. */
+    readonly tokensFile?: string;
     readonly layers: number;
     readonly kvHeads: number;
     readonly headDim: number;
@@ -243,6 +245,7 @@ export function contradictionsOf(pack: PackManifest): string[] {
     fuser.file,
     ...(projector === undefined ? [] : [projector.file]),
     reader.file,
+    ...(reader.tokensFile === undefined ? [] : [reader.tokensFile]),
     pack.parity,
     pack.modelCard,
     ...(pack.gate === undefined ? [] : [pack.gate]),

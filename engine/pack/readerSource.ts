@@ -2,13 +2,14 @@
 // split at the embedding lookup.
 import { readdir } from "node:fs/promises";
 import { basename } from "node:path";
+import { EngineError } from "../errors.ts";
 import { findExport, quantisationOf, readExportShape } from "./exportFolder.ts";
 import { constantBytes, constantsDigest, writeExportEmbed, writeExportReader } from "./exportGraph.ts";
 import { type ExportShape, exportParts } from "./exportParts.ts";
-import type { MatrixFormat } from "./matrices.ts";
 import { readOnnxModel } from "./onnxModel.ts";
 import { readQwen2Shape, tensorsOf } from "./qwen2Config.ts";
 import { writeEmbedGraph, writeReaderGraph } from "./qwen2Graph.ts";
+import { formatsOf, isMatrixFormat, type ReaderFormat } from "./readerFormat.ts";
 import { openCheckpoint } from "./safetensors.ts";
 import { graphBytes } from "./sizes.ts";
 
@@ -28,6 +29,8 @@ export interface ReaderSource {
   digest(): Promise<string>;
   writeEmbed(file: string): Promise<void>;
   writeReader(file: string): Promise<void>;
+  /** The reader again, for single tokens, where its format says so. */
+  readonly writeTokens?: (file: string) => Promise<void>;
   close(): Promise<void>;
 }
 
@@ -39,12 +42,17 @@ const ROUNDED_BY_RUN =
  * `source` is a folder, or the .onnx file of an export. Throws `CHECKPOINT_INVALID` where something is missing or damaged, and
  * `CHECKPOINT_UNSUPPORTED` naming what does not fit.
  */
-export async function openReaderSource(source: string, format: MatrixFormat, maxTokens: number): Promise<ReaderSource> {
-  const found = (await hasCheckpoint(source)) ? undefined : await findExport(source, format);
-  return found === undefined ? openBuilt(source, format, maxTokens) : openSplit(found, maxTokens);
+export async function openReaderSource(source: string, format: ReaderFormat, maxTokens: number): Promise<ReaderSource> {
+  if (await hasCheckpoint(source)) return openBuilt(source, format, maxTokens);
+  const { prompts } = formatsOf(format);
+  const found = await findExport(source, prompts);
+  if (found === undefined) return openBuilt(source, format, maxTokens);
+  if (!isMatrixFormat(format))
+    throw new EngineError("USAGE", `${source} has its weights once; ${format} needs a checkpoint`);
+  return openSplit(found, maxTokens);
 }
 
-async function openBuilt(source: string, format: MatrixFormat, maxTokens: number): Promise<ReaderSource> {
+async function openBuilt(source: string, format: ReaderFormat, maxTokens: number): Promise<ReaderSource> {
   const shape = await readQwen2Shape(source, maxTokens);
   const checkpoint = await openCheckpoint(source);
   try {
@@ -53,6 +61,7 @@ async function openBuilt(source: string, format: MatrixFormat, maxTokens: number
     await checkpoint.close();
     throw error;
   }
+  const { prompts, tokens } = formatsOf(format);
   return {
     dir: source,
     shape,
@@ -60,8 +69,9 @@ async function openBuilt(source: string, format: MatrixFormat, maxTokens: number
     quantisation: format,
     bytes: graphBytes(shape, format),
     digest: () => checkpoint.digest(),
-    writeEmbed: (file) => writeEmbedGraph(file, shape, checkpoint, format),
-    writeReader: (file) => writeReaderGraph(file, shape, checkpoint, format),
+    writeEmbed: (file) => writeEmbedGraph(file, shape, checkpoint, prompts),
+    writeReader: (file) => writeReaderGraph(file, shape, checkpoint, prompts),
+    ...(tokens && { writeTokens: (file) => writeReaderGraph(file, shape, checkpoint, tokens) }),
     close: () => checkpoint.close(),
   };
 }

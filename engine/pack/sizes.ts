@@ -3,6 +3,7 @@ import type { Qwen2Shape } from "./checkpoint.ts";
 import type { MatrixFormat } from "./matrices.ts";
 import type { PackManifest } from "./pack.ts";
 import { tensorsOf } from "./qwen2Config.ts";
+import { formatsOf, type ReaderFormat } from "./readerFormat.ts";
 
 /** Bytes a weight takes in each format, its share of a scale included. */
 const WEIGHT_BYTES: Readonly<Record<MatrixFormat, number>> = { fp32: 4, q8: 1.125, q4: 0.625, int8: 1 };
@@ -23,15 +24,20 @@ export function checkpointBytes(shape: Qwen2Shape): number {
 }
 
 /** Of the token table's graph and the reader's. */
-export function graphBytes(shape: Qwen2Shape, format: MatrixFormat): number {
-  return tableBytes(shape, format) + readerBytes(shape, format);
+export function graphBytes(shape: Qwen2Shape, format: ReaderFormat): number {
+  const { prompts, tokens } = formatsOf(format);
+  return (
+    tableBytes(shape, prompts) + readerBytes(shape, prompts) + (tokens === undefined ? 0 : readerBytes(shape, tokens))
+  );
 }
 
 /** On the CPU, with two prefixes of `maxTokens` kept. */
-export function memoryBytes(shape: Qwen2Shape, format: MatrixFormat): number {
+export function memoryBytes(shape: Qwen2Shape, format: ReaderFormat): number {
+  const { prompts, tokens } = formatsOf(format);
   const { layers, kvHeads, headDim, maxTokens } = shape;
   const keysAndValues = 2 * layers * kvHeads * headDim * maxTokens * Float32Array.BYTES_PER_ELEMENT;
-  return tableBytes(shape, format) + ON_CPU * readerBytes(shape, format) + 2 * keysAndValues + BESIDE_BYTES;
+  const weights = ON_CPU * readerBytes(shape, prompts) + (tokens === undefined ? 0 : readerBytes(shape, tokens));
+  return tableBytes(shape, prompts) + weights + 2 * keysAndValues + BESIDE_BYTES;
 }
 
 /** Rows of int8 but for the one format that rounds nothing. */
@@ -73,7 +79,7 @@ export function packMemory(manifest: PackManifest, indexFiles = manifest.files):
   const others = [encoder.file, fuser.file, projector?.file].map((file) => sizeIn(indexFiles, file));
   const weights = sizeIn(files, reader.file);
   return {
-    reader: ON_CPU * weights + 2 * keysAndValues,
+    reader: ON_CPU * weights + sizeIn(files, reader.tokensFile) + 2 * keysAndValues,
     readerOnCard: ON_CARD * weights + 2 * keysAndValues,
     beside: others.reduce((sum, bytes) => sum + bytes, sizeIn(files, embed.file)) + BESIDE_BYTES,
   };

@@ -19,8 +19,8 @@ import { openSession } from "../../engine/infer/session.ts";
 import { loadTokenizer } from "../../engine/infer/tokenizer.ts";
 import { tokenRows } from "../../engine/infer/tokenRows.ts";
 import { installationOf } from "../../engine/installation.ts";
-import type { MatrixFormat } from "../../engine/pack/matrices.ts";
 import { findPack, listPacks, openPack, type Pack, verifyPack } from "../../engine/pack/pack.ts";
+import type { ReaderFormat } from "../../engine/pack/readerFormat.ts";
 import { preparePack } from "../../engine/prepare.ts";
 
 const TINY = fileURLToPath(new URL("../fixtures/qwen2/tiny", import.meta.url));
@@ -54,7 +54,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-function prepare(source: string, name: string, format: MatrixFormat = "fp32", maxTokens = 256): Promise<Pack> {
+function prepare(source: string, name: string, format: ReaderFormat = "fp32", maxTokens = 256): Promise<Pack> {
   return preparePack({ source, out: join(dir, name), id: name, format, maxTokens, companion });
 }
 
@@ -110,10 +110,23 @@ describe("a prepared pack", () => {
     expect((await readdir(dir)).filter((name) => name.includes("partial"))).toEqual([]);
   });
 
-  it.each(["q4", "q8", "int8"] as const)("in %s answers its own samples again", async (format) => {
+  it.each(["q4", "q8", "int8", "int8-q4"] as const)("in %s answers its own samples again", async (format) => {
     const { samples } = await checkParity(await prepare(TINY, `again-${format}`, format), ["cpu"]);
     // The companion's two graphs, the tokenizer's text and the reader's continuation.
     expect(samples).toBeGreaterThanOrEqual(4);
+  });
+
+  it("has weights twice where prompts and tokens want others", async () => {
+    const { manifest } = await prepare(TINY, "twice", "int8-q4");
+    expect(manifest).toMatchObject({
+      quantisation: "int8-q4",
+      reader: { file: "reader.onnx", tokensFile: "tokens.onnx" },
+    });
+    const bytes = (file: string) => manifest.files[`${file}.data`]?.bytes ?? 0;
+    expect(bytes("tokens.onnx")).toBeGreaterThan(0);
+    expect(bytes("tokens.onnx")).toBeLessThan(0.8 * bytes("reader.onnx"));
+    await writeFile(join(dir, "twice", "tokens.onnx.data"), "");
+    await expect(verifyPack(join(dir, "twice"))).rejects.toMatchObject({ code: "PACK_CORRUPT" });
   });
 
   it("indexes, retrieves and completes in the engine", async () => {

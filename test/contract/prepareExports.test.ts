@@ -15,8 +15,8 @@ import { openRuntime } from "../../engine/infer/runtime.ts";
 import { openSession, type Tensor } from "../../engine/infer/session.ts";
 import { tokenRows } from "../../engine/infer/tokenRows.ts";
 import { installationOf } from "../../engine/installation.ts";
-import type { MatrixFormat } from "../../engine/pack/matrices.ts";
 import { findPack, openPack, type Pack, verifyPack } from "../../engine/pack/pack.ts";
+import type { ReaderFormat } from "../../engine/pack/readerFormat.ts";
 import { preparePack } from "../../engine/prepare.ts";
 
 const EXPORTS = fileURLToPath(new URL("../fixtures/qwen2/exports", import.meta.url));
@@ -65,7 +65,7 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-function prepare(source: string, name: string, format: MatrixFormat = "fp32", maxTokens = 256): Promise<Pack> {
+function prepare(source: string, name: string, format: ReaderFormat = "fp32", maxTokens = 256): Promise<Pack> {
   return preparePack({ source, out: join(dir, name), id: name, format, maxTokens, companion });
 }
 
@@ -297,6 +297,10 @@ describe("refuses of an export", () => {
   });
 
   it("a format that none of its graphs has", async () => {
+    await expect(prepare(join(sources, "optimum"), "never", "int8-q4")).rejects.toMatchObject({
+      code: "USAGE",
+      message: expect.stringContaining("needs a checkpoint"),
+    });
     await expect(prepare(join(sources, "optimum"), "never", "q4")).rejects.toMatchObject({
       code: "CHECKPOINT_UNSUPPORTED",
       message: expect.stringMatching(/model\.onnx, model_quantized\.onnx, none of them known to be q4/),

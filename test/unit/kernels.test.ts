@@ -40,10 +40,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-/** With `PAST` positions read by the runtime. */
-async function open(format: MatrixFormat, threads = 1): Promise<Decoder> {
+/** With `PAST` positions read by the runtime; tokens with the weights of `tokens`, if any. */
+async function open(format: MatrixFormat, threads = 1, tokens?: MatrixFormat): Promise<Decoder> {
   const { runtime } = await openRuntime(["cpu"], threads);
-  const { decoder } = await openDecoder(join(dir, `${format}.onnx`), { file: "", ...SHAPE }, runtime);
+  const tokensFile = tokens === undefined ? {} : { tokensFile: `${tokens}.onnx` };
+  const { decoder } = await openDecoder(join(dir, `${format}.onnx`), { file: "", ...tokensFile, ...SHAPE }, runtime);
   await begin(decoder);
   return decoder;
 }
@@ -113,6 +114,20 @@ describe.each(FORMATS)("in %s", (format) => {
     await one.close();
     await three.close();
   });
+});
+
+it("tokens are read with weights of their own, behind what the runtime read", async () => {
+  const [mixed, exact, short] = [await open("int8", 1, "q4"), await open("int8"), await open("q4")];
+  const [own, long, four] = [await read(mixed, [TOKENS]), await read(exact, [TOKENS]), await read(short, [TOKENS])];
+  // The keys and values behind them are better than those of q4 alone.
+  expect(farthest(own, four)).toBeLessThan(farthest(own, long));
+  expect(farthest(own, long)).toBeGreaterThan(0.01);
+  await begin(mixed);
+  await begin(exact);
+  const ids = [...idsOf(PAST, PAST + TOKENS)];
+  const prompt = (decoder: Decoder) => decoder.read(rowsOf(PAST, PAST + TOKENS), ids, TOKENS);
+  expect(await prompt(mixed)).toEqual(await prompt(exact));
+  for (const decoder of [mixed, exact, short]) await decoder.close();
 });
 
 it("what tokens left behind is forgotten by the next input, and by a shorter one", async () => {
