@@ -92,6 +92,7 @@ def plot_collapse(found: dict[str, dict[str, Any]], file: Path) -> None:
 def plot_scores(columns: Columns, file: Path) -> None:
     """Tables 1 and 2: edit similarity with its interval, and perplexity."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator
 
     groups = [[line for line in table if (line.run, line.mode) in columns] for table in (TABLE_1, TABLE_2, EXTRAS)]
     lines = [line for group in groups for line in group]
@@ -109,7 +110,10 @@ def plot_scores(columns: Columns, file: Path) -> None:
         axis.grid(axis="x", alpha=0.3)
     axes[0].set(yticks=range(len(lines)), yticklabels=[line.name for line in lines], xlabel="edit similarity, %")
     axes[0].set_ylim(len(lines) - 0.5, -0.5)
-    axes[1].set(xlabel="perplexity of the middle (lower is better)")
+    axes[1].set(xlabel="perplexity of the middle, log scale (lower is better)", xscale="log")
+    axes[1].xaxis.set_major_locator(LogLocator(subs=(1, 1.5, 2, 3, 5, 7)))
+    axes[1].xaxis.set_major_formatter("{x:g}")
+    axes[1].xaxis.set_minor_locator(NullLocator())
     figure.suptitle(f"LlavaCode's tables 1 and 2, and extras: held-out middles of one line, n = {n}, 95 % intervals")
     figure.savefig(file, bbox_inches="tight")
     plt.close(figure)
