@@ -5,6 +5,8 @@ import { type Filter, indentationOf, nearest, type Offer, type Surroundings, wit
 const OPENS = /(?:[:{([,\\=|&+*/<>?.-]|\b(?:and|or|not|in|is|if|else|do|then|begin|try|return))\s*(?:(?:#|\/\/).*)?$/;
 /** Of these, what opens a block of exactly one step; so does the head of a statement that needs no braces. */
 const OPENS_BLOCK = /(?:[:{]|^\s*(?:\}?\s*else\s+)?(?:if|for|while|foreach)\b.*\))\s*(?:(?:#|\/\/).*)?$/;
+/** Where a line's own block stands from: behind the sign of a union's member, a branch or a list's item, as formatters have it. */
+const OUTER = /^\s*(?:[|&?:-]\s+)?/;
 /** What an expression of the line above goes on with. */
 const GOES_ON = /^\s*(?:[.?:|&]|[-+*/=<>]\s|(?:and|or)\b)/;
 
@@ -48,8 +50,8 @@ function stepOf(lines: readonly string[]): number {
 function notTooDeep(offer: Offer, around: Surroundings): Offer {
   const above = nearest(around.above);
   if (above === "") return offer;
-  const outer = indentationOf(above);
   const opensBlock = OPENS_BLOCK.test(above);
+  const outer = opensBlock ? (OUTER.exec(above)?.[0] ?? "") : indentationOf(above);
   if ((OPENS.test(above) && !opensBlock) || GOES_ON.test(offer.text)) return offer;
   const deepest = Math.max(outer.length + (opensBlock ? around.indentUnit.length : 0), around.lineBefore.length);
   const excess = indentationOf(offer.text).length - deepest;
