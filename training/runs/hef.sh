@@ -3,16 +3,16 @@
 #
 #   RUN=DIR SAMPLES=FILE PROJECTOR=FILE WORK=DIR bash runs/hef.sh
 #
-# RUN: a finished run of small.sh. SAMPLES: held-out samples of draw_samples.py. PROJECTOR: a projector.pt with 4 rows a node.
-# VALID samples are evaluated, SCORED are searched for harmful contexts.
+# RUN: a finished run of small.sh. SAMPLES: held-out samples of draw_samples.py. PROJECTOR: a projector.pt with PER_NODE rows a node.
+# VALID samples are evaluated with each of CONTEXTS, SCORED are searched for harmful contexts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 : "${RUN:?}" "${SAMPLES:?}" "${PROJECTOR:?}" "${WORK:?}"
 python="${PYTHON:-python}"
 models=(--reader "$RUN" --encoder "$RUN" --cache "$WORK/vectors" --projector "$PROJECTOR")
 
-for contexts in 1 2 5 8 15; do
-  out="$WORK/k-$((4 * contexts))"
+for contexts in ${CONTEXTS:-1 2 5 8 15}; do
+  out="$WORK/k-$((${PER_NODE:-4} * contexts))"
   [ -f "$out/rows.jsonl" ] && continue
   mkdir -p "$out"
   "$python" evaluate_projector.py "${models[@]}" --samples "$SAMPLES" --limit "${VALID:-100}" --modes compressed \
