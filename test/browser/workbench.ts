@@ -5,6 +5,7 @@ import { pageUrl } from "../../scripts/codeServer.ts";
 import type { Editor } from "./harness.ts";
 
 const STARTED_MS = 90_000;
+const FOLDERS_MS = 15_000;
 
 /** Opens the workbench with a file and waits until Precis is ready: earlier typing gets no ghost text. */
 export async function openFile(editor: Editor, file: string, page: Page = editor.page): Promise<void> {
@@ -13,10 +14,20 @@ export async function openFile(editor: Editor, file: string, page: Page = editor
   await statusItem(page, "Precis: ready").waitFor({ timeout: STARTED_MS });
 }
 
-/** Opens a `.code-workspace` file in the page. */
+/**
+ * Opens a `.code-workspace` file in the page. A workbench that had another workspace a moment ago may come up without the file's
+ * folders; it has them once it is loaded again.
+ */
 export async function openWorkspaceFile(editor: Editor, file: string): Promise<void> {
   const { page, server } = editor;
   await page.goto(`${server.url}/?workspace=${encodeURI(file)}`);
+  const folder = page.locator(".explorer-folders-view .monaco-list-row").first();
+  const hasFolders = await folder.waitFor({ timeout: FOLDERS_MS }).then(
+    () => true,
+    () => false,
+  );
+  if (!hasFolders) await page.reload();
+  await folder.waitFor({ timeout: STARTED_MS });
   await statusItem(page, "Precis: ready").waitFor({ timeout: STARTED_MS });
 }
 
