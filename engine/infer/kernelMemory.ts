@@ -20,6 +20,8 @@ const FLOAT = Float32Array.BYTES_PER_ELEMENT;
 const BLOCK_BYTES: readonly number[] = [plan.Q4_BYTES, plan.Q8_BYTES, plan.INT8_BYTES];
 /** Largest level of `int8` weights that the kernels can multiply without overflow. */
 const INT8_TOP = 63;
+/** A half's bits that stand for no number, and above. */
+const INFINITE_HALF = 0x7c00;
 
 export interface KernelMemory {
   readonly memory: SharedMemory;
@@ -121,9 +123,12 @@ export async function kernelMemory(weights: KernelWeights, size: KernelSize): Pr
       const [levels = 0, scales = 0, bias = 0] = placeOf.get(matrix) ?? [];
       if (matrix.bias !== undefined) bytes.set(await files.read(matrix.bias), bias);
       const [ownLevels, ownScales] = [await files.read(matrix.levels), await files.read(matrix.scales)];
-      if (kind !== plan.INT8) writeBlocks(memory.buffer, levels, matrix, ownLevels, ownScales);
-      else if (writeInt8(bytes.subarray(levels), matrix, ownLevels)) bytes.set(ownScales, scales);
-      else return undefined;
+      const fits =
+        kind === plan.INT8
+          ? writeInt8(bytes.subarray(levels), matrix, ownLevels)
+          : writeBlocks(bytes.subarray(levels), matrix, kind, ownLevels, ownScales);
+      if (!fits) return undefined;
+      if (kind === plan.INT8) bytes.set(ownScales, scales);
     }
   } finally {
     await files.close();
@@ -137,30 +142,43 @@ function headsATask(heads: number, group: number, threads: number): number {
   return 1;
 }
 
-/** Blocks of four outputs beside one another, their scales behind them. */
+/** Blocks of four outputs beside one another, scales behind each; false where the kernels cannot take a scale. */
 function writeBlocks(
-  memory: ArrayBufferLike,
-  at: number,
+  target: Uint8Array,
   { inputs, outputs }: KernelMatrix,
+  kind: number,
   levels: Uint8Array,
   scales: Uint8Array,
-): void {
+): boolean {
   const blocks = inputs / plan.BLOCK;
-  const wordsEach = levels.length / (outputs * blocks) / 4;
-  const step = plan.GROUP * (wordsEach + 1);
-  const target = new Uint32Array(memory, at, (outputs / plan.GROUP) * blocks * step);
+  const bytes = BLOCK_BYTES[kind] ?? 0;
+  const words = levels.length / (outputs * blocks) / 4;
   const from = new Uint32Array(levels.buffer, levels.byteOffset, levels.length / 4);
-  const own = new Uint32Array(scales.buffer, scales.byteOffset, scales.length / 4);
-  for (let n = 0, source = 0; n < outputs; n += 1) {
-    const within = n % plan.GROUP;
-    const group = Math.floor(n / plan.GROUP) * blocks * step;
-    for (let block = 0; block < blocks; block += 1) {
-      const to = group + block * step;
-      for (let word = 0; word < wordsEach; word += 1, source += 1)
-        target[to + within * wordsEach + word] = from[source] as number;
-      target[to + plan.GROUP * wordsEach + within] = own[n * blocks + block] as number;
+  const floats = new Float32Array(scales.buffer, scales.byteOffset, scales.length / 4);
+  const own = kind === plan.Q4 ? halves(floats) : floats;
+  if (own === undefined) return false;
+  const view = new DataView(target.buffer, target.byteOffset);
+  for (let output = 0, word = 0, block = 0; output < outputs; output += 1) {
+    const within = output % plan.GROUP;
+    const group = Math.floor(output / plan.GROUP) * blocks * bytes;
+    for (let at = group; at < group + blocks * bytes; at += bytes, block += 1) {
+      let to = at + within * 4;
+      for (let n = 0; n < words; n += 1, word += 1, to += plan.GROUP * 4)
+        view.setUint32(to, from[word] as number, true);
+      const behind = at + words * plan.GROUP * 4;
+      if (kind === plan.Q4) view.setUint16(behind + within * 2, own[block] as number, true);
+      else view.setFloat32(behind + within * 4, own[block] as number, true);
     }
   }
+  return true;
+}
+
+/** Bits of the nearest half-precision numbers, none of them negative; undefined where one is too large. */
+function halves(values: Float32Array): Uint16Array | undefined {
+  // float32's bits of a number 2 ** 112 times smaller are a half's and 13 more, which are rounded off, ties to even.
+  const bits = new Uint32Array(values.map((value) => value * 2 ** -112).buffer);
+  const found = Uint16Array.from(bits, (own) => (own + 0xfff + ((own >>> 13) & 1)) >>> 13);
+  return found.every((half) => half < INFINITE_HALF) ? found : undefined;
 }
 
 /** From `[inputs, outputs]`; false where a level is too large. */
@@ -174,9 +192,9 @@ function writeInt8(target: Uint8Array, { inputs, outputs }: KernelMatrix, bytes:
     for (let input = 0; input < inputs; input += 1) {
       const block = Math.floor(input / plan.BLOCK);
       for (let output = from; output < until; output += 1) {
-        const place = (Math.floor(output / plan.GROUP) * blocks + block) * plan.GROUP + (output % plan.GROUP);
-        target[place * plan.BLOCK + (input % plan.BLOCK)] =
-          (levels[input * outputs + output] as number) + plan.INT8_ZERO;
+        const group = (Math.floor(output / plan.GROUP) * blocks + block) * plan.GROUP * plan.BLOCK;
+        const word = Math.floor((input % plan.BLOCK) / 4) * plan.GROUP + (output % plan.GROUP);
+        target[group + word * 4 + (input % 4)] = (levels[input * outputs + output] as number) + plan.INT8_ZERO;
       }
     }
   }

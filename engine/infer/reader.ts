@@ -13,6 +13,7 @@ import type { Runtime } from "./runtime.ts";
 import { openSession } from "./session.ts";
 import { SliceSize } from "./sliceSize.ts";
 import { StopRule, type Vocabulary } from "./stopRule.ts";
+import { openStoredRows } from "./storedRows.ts";
 import { inputRows, tokenRows } from "./tokenRows.ts";
 
 /**
@@ -50,6 +51,7 @@ export async function openReader(
   const { reader: shape } = pack.manifest;
   const { session: embedding, problems } = await openEmbedding(pack, runtime);
   const { decoder, problems: more } = await openDecoder(join(pack.dir, shape.file), shape, runtime);
+  const stored = decoder.hasKernels ? await openStoredRows(join(pack.dir, pack.manifest.embed.file)) : undefined;
   const sliceSize = new SliceSize(shape);
   const draftGain = new DraftGain();
   const { vocabSize, readerDim } = shape;
@@ -86,7 +88,10 @@ export async function openReader(
   const read: DecodeDeps["read"] = async (previous, tokens, copied) => {
     const chosen = ({ logits, likeliest }: Predictions) =>
       tokens.map((_, row) => choose(logits, row, vocabSize, copied[row], likeliest[row]));
-    if (decoder.hasKernels) return chosen(await decoder.readTokens(await tokenRows(embedding, tokens), tokens));
+    if (decoder.hasKernels) {
+      const rows = stored?.rows(tokens) ?? (await tokenRows(embedding, tokens));
+      return chosen(await decoder.readTokens(rows, tokens));
+    }
     // One row alone takes other kernels, which are no faster and round otherwise: what is written would hang on drafts and on
     // what was kept. Two rows and more give the same numbers, however they are cut.
     decoder.truncate(decoder.length - 1);
@@ -112,6 +117,7 @@ export async function openReader(
       generate,
       rows: (input) => inputRows(embedding, input, 0, readerDim),
       close: async () => {
+        stored?.close();
         await embedding.close();
         await decoder.close();
       },

@@ -23,10 +23,28 @@ function kvScale(layer: i32, part: i32, position: i32): usize {
   return kvRow(layer, 2 * word(KV_HEADS), 0) + <usize>(part * word(CAPACITY) + position) * 4;
 }
 
-/** A row `[headDim]` of float32 takes its place among the keys or values. */
+/** A row `[headDim]` of float32 takes its place among the keys or values; it becomes levels where it lies. */
 export function keep(layer: i32, part: i32, position: i32, row: usize): void {
-  const top = part < word(KV_HEADS) ? KEY_TOP : VALUE_TOP;
-  store<f32>(kvScale(layer, part, position), shorten(row, kvRow(layer, part, position), word(HEAD_DIM), top));
+  const isKey = part < word(KV_HEADS);
+  const bytes = <usize>word(HEAD_DIM) * 2;
+  const to = isKey ? kvRow(layer, part, position) : row;
+  store<f32>(kvScale(layer, part, position), shorten(row, to, word(HEAD_DIM), isKey ? KEY_TOP : VALUE_TOP));
+  if (!isKey) pair(row, kvRow(layer, part, position & ~1), bytes, (position & 1) == 0);
+}
+
+/** Values of two positions lie together, number by number, as they are weighed. The first of them clears the second's place. */
+function pair(row: usize, to: usize, bytes: usize, isFirst: bool): void {
+  const zero = i32x4.splat(0), firsts = i32x4.splat(0xffff);
+  for (let n: usize = 0; n < bytes; n += 16, to += 32) {
+    const own = v128.load(row + n);
+    if (isFirst) {
+      v128.store(to, lowPairs(own, zero));
+      v128.store(to, highPairs(own, zero), 16);
+    } else {
+      v128.store(to, v128.or(v128.and(v128.load(to), firsts), lowPairs(zero, own)));
+      v128.store(to, v128.or(v128.and(v128.load(to, 16), firsts), highPairs(zero, own)), 16);
+    }
+  }
 }
 
 /** Takes over `count` rows of one part, `[count, headDim]` at `rows`. */
@@ -95,40 +113,31 @@ function mix(weights: usize, values: usize, out: usize, from: i32, until: i32, b
   const scale = f32x4.splat(shorten(tile, tile, (until - from + PADDING - 1) & -PADDING, WEIGHT_TOP));
   const first = values + <usize>from * bytes;
   const end = tile + <usize>(until - from) * 2;
+  const both = bytes + bytes;
   let n: usize = 0;
-  for (; n + 64 <= bytes; n += 64) {
+  for (; n + 128 <= both; n += 128) {
     let a = i32x4.splat(0), b = a, c = a, d = a, e = a, f = a, g = a, h = a;
     let v = first + n;
-    for (let at = tile; at < end; at += 4, v += bytes + bytes) {
+    for (let at = tile; at < end; at += 4, v += both) {
       const w = v128.load32_splat(at);
-      const next = v + bytes;
-      let one = v128.load(v), two = v128.load(next);
-      a = i32x4.add(a, i32x4.dot_i16x8_s(w, lowPairs(one, two)));
-      b = i32x4.add(b, i32x4.dot_i16x8_s(w, highPairs(one, two)));
-      one = v128.load(v, 16); two = v128.load(next, 16);
-      c = i32x4.add(c, i32x4.dot_i16x8_s(w, lowPairs(one, two)));
-      d = i32x4.add(d, i32x4.dot_i16x8_s(w, highPairs(one, two)));
-      one = v128.load(v, 32); two = v128.load(next, 32);
-      e = i32x4.add(e, i32x4.dot_i16x8_s(w, lowPairs(one, two)));
-      f = i32x4.add(f, i32x4.dot_i16x8_s(w, highPairs(one, two)));
-      one = v128.load(v, 48); two = v128.load(next, 48);
-      g = i32x4.add(g, i32x4.dot_i16x8_s(w, lowPairs(one, two)));
-      h = i32x4.add(h, i32x4.dot_i16x8_s(w, highPairs(one, two)));
+      a = i32x4.add(a, i32x4.dot_i16x8_s(w, v128.load(v)));
+      b = i32x4.add(b, i32x4.dot_i16x8_s(w, v128.load(v, 16)));
+      c = i32x4.add(c, i32x4.dot_i16x8_s(w, v128.load(v, 32)));
+      d = i32x4.add(d, i32x4.dot_i16x8_s(w, v128.load(v, 48)));
+      e = i32x4.add(e, i32x4.dot_i16x8_s(w, v128.load(v, 64)));
+      f = i32x4.add(f, i32x4.dot_i16x8_s(w, v128.load(v, 80)));
+      g = i32x4.add(g, i32x4.dot_i16x8_s(w, v128.load(v, 96)));
+      h = i32x4.add(h, i32x4.dot_i16x8_s(w, v128.load(v, 112)));
     }
-    const own = out + n + n;
+    const own = out + n;
     addScaled(own, a, scale); addScaled(own + 16, b, scale); addScaled(own + 32, c, scale); addScaled(own + 48, d, scale);
     addScaled(own + 64, e, scale); addScaled(own + 80, f, scale); addScaled(own + 96, g, scale); addScaled(own + 112, h, scale);
   }
-  for (; n < bytes; n += 16) {
-    let a = i32x4.splat(0), b = a;
+  for (; n < both; n += 16) {
+    let a = i32x4.splat(0);
     let v = first + n;
-    for (let at = tile; at < end; at += 4, v += bytes + bytes) {
-      const w = v128.load32_splat(at);
-      const one = v128.load(v), two = v128.load(v + bytes);
-      a = i32x4.add(a, i32x4.dot_i16x8_s(w, lowPairs(one, two)));
-      b = i32x4.add(b, i32x4.dot_i16x8_s(w, highPairs(one, two)));
-    }
-    addScaled(out + n + n, a, scale); addScaled(out + n + n + 16, b, scale);
+    for (let at = tile; at < end; at += 4, v += both) a = i32x4.add(a, i32x4.dot_i16x8_s(v128.load32_splat(at), v128.load(v)));
+    addScaled(out + n, a, scale);
   }
 }
 

@@ -1,5 +1,5 @@
 // Rows of float32 -> levels: int8 for the products, int16 for what attention keeps.
-import { BLOCK, EPSILON, INT8, INT8_ZERO, PLAN, Q4 } from "./plan";
+import { BLOCK, EPSILON, INT8, INT8_ZERO, PLAN, Q4, ROW_POWER } from "./plan";
 import { bytesOf, largest, level, ONES, total, totalOfIntegers } from "./vectors.as";
 
 /** Bytes of a quantised row: levels, then a scale and a correction for the weights' zero a block. */
@@ -39,6 +39,7 @@ export function levels(x: usize, width: i32, rows: i32, to: usize, kind: i32): v
 
 function blocks(x: usize, width: i32, row: usize, kind: i32): void {
   const zero = kind == Q4 ? 8 : 128;
+  const unit: f32 = kind == Q4 ? <f32>(<u64>1 << (ROW_POWER - 1)) * 2 : 1;
   const end = row + <usize>width;
   let place = end;
   for (let to = row; to < end; to += BLOCK) {
@@ -54,8 +55,8 @@ function blocks(x: usize, width: i32, row: usize, kind: i32): void {
       v128.store(to, a);
       v128.store(to, b, 16);
     }
-    store<f32>(place, size / 127);
-    store<f32>(place, <f32>(-zero * sumOf(a, b)), 4);
+    store<f32>(place, size / 127 * unit);
+    store<i32>(place, -zero * sumOf(a, b), 4);
     x += BLOCK * 4;
     place += 8;
   }

@@ -76,7 +76,10 @@ export const LAYER_OPERATIONS = 5;
 
 /** Inputs that share a scale. */
 export const BLOCK = 32;
-/** Outputs whose weights lie together, block by block: levels of each, and, in blocks, a scale of each. */
+/**
+ * Outputs whose weights lie together, block by block: four inputs' levels of each, the next four's, and so on; in `Q4` a byte holds
+ * two inputs', the even one's below. Then a scale of each, half precision or float32; `INT8` has a scale for an output.
+ */
 export const GROUP = 4;
 
 /** Positions that are weighed together; a cache has room for a multiple of them. */
@@ -86,8 +89,14 @@ export const PADDING = 8;
 export const Q4 = 0;
 export const Q8 = 1;
 export const INT8 = 2;
-export const Q4_BYTES = 80;
+export const Q4_BYTES = 72;
 export const Q8_BYTES = 144;
 export const INT8_BYTES = 128;
 /** `int8` levels are stored this much above what they are. */
 export const INT8_ZERO = 64;
+/**
+ * A half's bits where float32 has its own are 2 ** -112 times the half's number. The scales of `Q4` rows are larger by the first of
+ * these powers and their sums by the second, so that no product on the way is too large or too small for float32.
+ */
+export const ROW_POWER = 64;
+export const SUM_POWER = 48;
