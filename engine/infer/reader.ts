@@ -69,9 +69,7 @@ export async function openReader(
     let logits: Float32Array | undefined;
     for (let from = 0; from < count; ) {
       if (isCancelled()) return undefined;
-      const room = from + sliceSize.positions;
-      // No single row is left over.
-      const until = room >= count - 1 ? count : room;
+      const until = from + sliceSize.of(count - from);
       const ids = input.tokens.subarray(
         Math.max(0, reused + from - firstToken),
         Math.max(0, reused + until - firstToken),

@@ -13,7 +13,7 @@ const SMALL_READER = 20e6;
 /** Two thirds of what a cancel may take: later positions cost more than earlier ones. */
 const SMALL_READER_MS = 20;
 /** Runs of 256 cost a fourteenth less than runs of 128, and most of what a cancelled request has read the next one needs too. */
-const LARGE_READER_MS = 60;
+const LARGE_READER_MS = 90;
 
 export class SliceSize {
   readonly #targetMs: number;
@@ -23,8 +23,11 @@ export class SliceSize {
     this.#targetMs = LAYER * layers * readerDim ** 2 < SMALL_READER ? SMALL_READER_MS : LARGE_READER_MS;
   }
 
-  get positions(): number {
-    return this.#positions;
+  /** Positions of the next run where `left` are to be read: of as few runs as can be, all alike. No single row is left over. */
+  of(left: number): number {
+    const runs = Math.ceil((left - 1) / this.#positions);
+    if (runs <= 1) return left;
+    return Math.min(this.#positions, Math.ceil(left / runs / STEP) * STEP);
   }
 
   /** A run of `positions` took `ms`. Short runs say little and are not counted. */
