@@ -36,7 +36,7 @@ export interface KernelWeights {
 
 /** Nodes between those that are looked at; they move, cut and quantise rows. */
 const BETWEEN = new Set(
-  "Abs Add Cast Div Gather Max Mul QuantizeLinear ReduceMax Reshape Shape Sigmoid Slice Sub".split(" "),
+  "Abs Add Cast Div Gather Max Mul Neg QuantizeLinear ReduceMax ReduceMin Reshape Shape Sigmoid Slice Sub".split(" "),
 );
 const MATRICES = new Set(["MatMulNBits", "MatMulIntegerToFloat"]);
 const NORMS = new Set(["SimplifiedLayerNormalization", "SkipSimplifiedLayerNormalization"]);

@@ -27,6 +27,8 @@ export const BLOCK = 32;
  * they can saturate. With unsigned weights, which cannot, the kernels with VNNI are two and a half times slower.
  */
 const INT8_TOP = 63;
+/** Largest level of `int8` activations. */
+const INPUT_TOP = 127;
 /** Numbers held at a time while a matrix is converted. */
 const HELD = 1 << 22;
 
@@ -78,6 +80,37 @@ export async function addMatrices(
     );
   }
   return outputs;
+}
+
+/** Matrices of one gated network. */
+export interface GatedMatrices {
+  readonly gate: Matrix;
+  readonly up: Matrix;
+  readonly down: Matrix;
+}
+
+/** SwiGLU: adds `silu(x @ gate.T) * (x @ up.T) @ down.T`; answers its name. */
+export async function addSwiglu(
+  graph: OnnxGraph,
+  x: string,
+  { gate, up, down }: GatedMatrices,
+  format: MatrixFormat,
+  checkpoint: Checkpoint,
+): Promise<string> {
+  const gated = (opened: string, passed: string) =>
+    graph.op("Mul", [graph.op("Mul", [opened, graph.op("Sigmoid", [opened])]), passed]);
+  if (format !== "int8") {
+    const [opened, passed] = [
+      await addMatrix(graph, x, gate, format, checkpoint),
+      await addMatrix(graph, x, up, format, checkpoint),
+    ];
+    return addMatrix(graph, gated(opened, passed), down, format, checkpoint);
+  }
+  const rows = quantisedRows(graph, x);
+  const opened = await addInt8(graph, rows, gate, checkpoint);
+  // A row's levels are the same whatever it is multiplied by: its scale is made up for behind `down`, one number a row.
+  const { levels, scales } = quantisedRows(graph, gated(opened, await addProducts(graph, rows.levels, up, checkpoint)));
+  return addInt8(graph, { levels, scales: graph.op("Mul", [scales, rows.scales]) }, down, checkpoint);
 }
 
 async function addBias(graph: OnnxGraph, matrix: Matrix, checkpoint: Checkpoint): Promise<string | undefined> {
@@ -155,19 +188,22 @@ async function* quantisedBlocks(
   }
 }
 
-/** Rows of int8 with a scale each: `[1, T, inputs]` uint8 around 128, and `[1, T, 1]`. */
+/** Rows of int8 with a scale each: `[1, T, inputs]` uint8 around 128, and `[1, T, 1]`, 127 levels' worth. */
 interface QuantisedRows {
   readonly levels: string;
   readonly scales: string;
 }
 
 function quantisedRows(graph: OnnxGraph, x: string): QuantisedRows {
-  const tiny = graph.constant("tiny", Float32Array.of(1e-12), []);
-  const size = graph.op("ReduceMax", [graph.op("Abs", [x]), graph.integers(-1)], { keepdims: 1 });
-  const scales = graph.op("Max", [size, tiny]);
-  const unit = graph.op("Div", [x, scales]);
-  const step = graph.constant("step", Float32Array.of(1 / 127), []);
-  return { levels: graph.op("QuantizeLinear", [unit, step, graph.constant("zero", Uint8Array.of(128), [])]), scales };
+  const last = graph.integers(-1);
+  const lowest = graph.op("Neg", [graph.op("ReduceMin", [x, last], { keepdims: 1 })]);
+  const highest = graph.op("ReduceMax", [x, last], { keepdims: 1 });
+  const scales = graph.op("Max", [highest, lowest, graph.constant("tiny", Float32Array.of(1e-12), [])]);
+  // A division a row and not a number.
+  const inverse = graph.op("Div", [graph.constant("top", Float32Array.of(INPUT_TOP), []), scales]);
+  const one = graph.constant("one", Float32Array.of(1), []);
+  const zero = graph.constant("zero", Uint8Array.of(128), []);
+  return { levels: graph.op("QuantizeLinear", [graph.op("Mul", [x, inverse]), one, zero]), scales };
 }
 
 async function addInt8(
@@ -177,6 +213,12 @@ async function addInt8(
   checkpoint: Checkpoint,
   output?: string,
 ): Promise<string> {
+  const products = await addProducts(graph, rows.levels, matrix, checkpoint);
+  return graph.op("Mul", [products, rows.scales], {}, "", output);
+}
+
+/** Products of rows whose scales are 1. */
+async function addProducts(graph: OnnxGraph, rows: string, matrix: Matrix, checkpoint: Checkpoint): Promise<string> {
   const { name, inputs } = matrix;
   const outputs = outputsOf(matrix);
   const scales = new Float32Array(outputs);
@@ -193,9 +235,8 @@ async function addInt8(
   const weight = await graph.largeConstant(`${name}.q`, { type: "int8", dims: [inputs, outputs] }, [levels]);
   const scale = await graph.largeConstant(`${name}.s`, { type: "float32", dims: [outputs] }, [scales]);
   const zero = graph.constant("zero", Uint8Array.of(128), []);
-  const step = graph.constant("step", Float32Array.of(1 / 127), []);
-  const product = graph.op("MatMulIntegerToFloat", [rows.levels, weight, step, scale, zero], {}, MICROSOFT);
-  return graph.op("Mul", [product, rows.scales], {}, "", output);
+  const step = graph.constant("step", Float32Array.of(1 / INPUT_TOP), []);
+  return graph.op("MatMulIntegerToFloat", [rows, weight, step, scale, zero], {}, MICROSOFT);
 }
 
 function scaleOf(values: Float32Array, from: number, count: number, top: number): number {

@@ -1,7 +1,7 @@
 // A Qwen2-architecture checkpoint -> the two graphs a reader runs: token rows, and the decoder with its cache outside.
 // Hand-built: a traced export has neither GroupQueryAttention nor outputs that hold only the new keys and values.
 import type { Checkpoint, Qwen2Shape } from "./checkpoint.ts";
-import { addMatrices, addMatrix, type Matrix, type MatrixFormat } from "./matrices.ts";
+import { addMatrix, addSwiglu, type GatedMatrices, type Matrix, type MatrixFormat } from "./matrices.ts";
 import { createGraph, MICROSOFT, type OnnxGraph } from "./onnxGraph.ts";
 import { EMBEDDING_TENSOR } from "./qwen2Config.ts";
 import { addRope } from "./rope.ts";
@@ -103,7 +103,7 @@ async function buildReader(
     if (isLast) sum = graph.op("Gather", [sum, logitRows], { axis: 1 });
     const attended = await addMatrix(graph, own, outputOf(shape, layer), format, checkpoint);
     normed = await normAfter(attended, `model.layers.${layer}.post_attention_layernorm.weight`);
-    const wide = await addMlp(graph, normed, shape, layer, format, checkpoint);
+    const wide = await addSwiglu(graph, normed, mlpOf(shape, layer), format, checkpoint);
     normed = await normAfter(wide, isLast ? "model.norm.weight" : `model.layers.${layer + 1}.input_layernorm.weight`);
   }
   const tensor = shape.headTensor ?? EMBEDDING_TENSOR;
@@ -126,25 +126,17 @@ function addKeyValueStep(
   };
 }
 
-/** SwiGLU. */
-async function addMlp(
-  graph: OnnxGraph,
-  x: string,
-  shape: Qwen2Shape,
-  layer: number,
-  format: MatrixFormat,
-  checkpoint: Checkpoint,
-): Promise<string> {
-  const { readerDim, ffnDim } = shape;
-  const matrixOf = (part: "gate" | "up" | "down", rows: number, inputs: number): Matrix => ({
+function mlpOf({ readerDim, ffnDim }: Qwen2Shape, layer: number): GatedMatrices {
+  const matrixOf = (part: string, rows: number, inputs: number): Matrix => ({
     name: `layers.${layer}.${part}`,
     parts: [{ tensor: `model.layers.${layer}.mlp.${part}_proj.weight`, rows }],
     inputs,
   });
-  const pair = [matrixOf("gate", ffnDim, readerDim), matrixOf("up", ffnDim, readerDim)];
-  const [gate = "", up = ""] = await addMatrices(graph, x, pair, format, checkpoint);
-  const silu = graph.op("Mul", [gate, graph.op("Sigmoid", [gate])]);
-  return addMatrix(graph, graph.op("Mul", [silu, up]), matrixOf("down", readerDim, ffnDim), format, checkpoint);
+  return {
+    gate: matrixOf("gate", ffnDim, readerDim),
+    up: matrixOf("up", ffnDim, readerDim),
+    down: matrixOf("down", readerDim, ffnDim),
+  };
 }
 
 function qkvOf({ heads, kvHeads, headDim, readerDim }: Qwen2Shape, layer: number): Matrix {

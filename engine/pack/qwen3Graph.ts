@@ -1,6 +1,6 @@
 // A Qwen3-Embedding checkpoint -> the encoder's graph: token ids -> the last token's state, at unit length.
 import type { Checkpoint } from "./checkpoint.ts";
-import { addMatrices, addMatrix, type Matrix, type MatrixFormat } from "./matrices.ts";
+import { addMatrices, addMatrix, addSwiglu, type Matrix, type MatrixFormat } from "./matrices.ts";
 import { createGraph, MICROSOFT, type OnnxGraph } from "./onnxGraph.ts";
 import type { Qwen3Shape } from "./qwen3Config.ts";
 import { addRope } from "./rope.ts";
@@ -119,15 +119,14 @@ class EncoderGraph {
     return graph.op("Reshape", [await this.#norm(apart, tensor, headDim), graph.integers(0, 0, count * headDim)]);
   }
 
-  /** SwiGLU. */
-  async #mlp(x: string, stem: string): Promise<string> {
-    const graph = this.#graph;
+  #mlp(x: string, stem: string): Promise<string> {
     const { vectorDim, ffnDim } = this.#shape;
-    const pair = ["gate", "up"].map((part) => this.#matrix(`${stem}.mlp.${part}_proj`, ffnDim, vectorDim));
-    const [gate = "", up = ""] = await addMatrices(graph, x, pair, this.#format, this.#checkpoint);
-    const silu = graph.op("Mul", [gate, graph.op("Sigmoid", [gate])]);
-    const down = this.#matrix(`${stem}.mlp.down_proj`, vectorDim, ffnDim);
-    return addMatrix(graph, graph.op("Mul", [silu, up]), down, this.#format, this.#checkpoint);
+    const matrices = {
+      gate: this.#matrix(`${stem}.mlp.gate_proj`, ffnDim, vectorDim),
+      up: this.#matrix(`${stem}.mlp.up_proj`, ffnDim, vectorDim),
+      down: this.#matrix(`${stem}.mlp.down_proj`, vectorDim, ffnDim),
+    };
+    return addSwiglu(this.#graph, x, matrices, this.#format, this.#checkpoint);
   }
 
   #matrix(name: string, rows: number, inputs: number): Matrix {

@@ -158,7 +158,7 @@ function softmax(scores: usize, scales: usize, count: i32): void {
   for (let p = count; p & (PADDING - 1); p++) store<f32>(scores + <usize>p * 4, -1e30);
   const end = scores + <usize>((count + PADDING - 1) & -PADDING) * 4;
   let size = v128.load(scores);
-  for (let at = scores; at < end; at += 16) size = f32x4.max(size, v128.load(at));
+  for (let at = scores; at < end; at += 16) size = f32x4.relaxed_max(size, v128.load(at));
   const top = f32x4.splat(most(size));
   let sum = f32x4.splat(0);
   for (let at = scores; at < end; at += 16) {

@@ -10,8 +10,8 @@ export function summarise(logits: usize, from: i32, until: i32, to: usize): void
   let tops = f32x4.splat(-Infinity), seconds = tops;
   for (let at = first; at < end; at += 16) {
     const own = v128.load(at);
-    seconds = f32x4.max(seconds, f32x4.min(tops, own));
-    tops = f32x4.max(tops, own);
+    seconds = f32x4.relaxed_max(seconds, f32x4.relaxed_min(tops, own));
+    tops = f32x4.relaxed_max(tops, own);
   }
   const top = most(tops);
   const all = f32x4.splat(top);

@@ -15,16 +15,24 @@ export function normedLevels(x: usize, gain: usize, width: i32, rows: i32, norme
   for (let t = 0; t < rows; t++) {
     const from = x + <usize>t * bytes;
     const row = normed + <usize>t * bytes;
-    let sum = f32x4.splat(0);
-    for (let n: usize = 0; n < bytes; n += 16) {
-      const v = v128.load(from + n);
-      sum = f32x4.relaxed_madd(v, v, sum);
-    }
-    const factor = f32x4.splat(1 / Mathf.sqrt(total(sum) / <f32>width + epsilon));
+    const squares = total(f32x4.add(squaresOf(from, bytes), squaresOf(from + 16, bytes)));
+    const factor = f32x4.splat(1 / Mathf.sqrt(squares / <f32>width + epsilon));
     for (let n: usize = 0; n < bytes; n += 16)
       v128.store(row + n, f32x4.mul(f32x4.mul(v128.load(from + n), factor), v128.load(gain + n)));
   }
   levels(normed, width, rows, to, kind);
+}
+
+/** Sums of every other four numbers' squares, in four lanes; two sums at a time, since each waits for its last. */
+@inline
+function squaresOf(from: usize, bytes: usize): v128 {
+  let a = f32x4.splat(0), b = a;
+  for (let n: usize = 0; n < bytes; n += 64) {
+    const v = v128.load(from + n), u = v128.load(from + n, 32);
+    a = f32x4.relaxed_madd(v, v, a);
+    b = f32x4.relaxed_madd(u, u, b);
+  }
+  return f32x4.add(a, b);
 }
 
 /** int8 around 0: a scale for each block of inputs, or one for the row as the graph in `int8` has it. */
@@ -72,21 +80,14 @@ function sixteen(x: usize, inverse: v128): v128 {
   );
 }
 
-/** Rounds where the graph rounds: divided by the largest, then by a step. */
+/** As the graph does it. */
 function wholeRow(x: usize, width: i32, row: usize): void {
   const size = max<f32>(largest(x, <usize>width * 4), 1e-12);
   const end = row + <usize>width;
-  const step: f32 = 1.0 / 127.0;
-  const unit = f32x4.splat(size);
-  const one = f32x4.splat(step);
+  const inverse = f32x4.splat(127 / size);
   let sum = 0;
   for (let to = row; to < end; to += 16) {
-    const a = bytesOf(
-      level(f32x4.div(f32x4.div(v128.load(x), unit), one)),
-      level(f32x4.div(f32x4.div(v128.load(x, 16), unit), one)),
-      level(f32x4.div(f32x4.div(v128.load(x, 32), unit), one)),
-      level(f32x4.div(f32x4.div(v128.load(x, 48), unit), one)),
-    );
+    const a = sixteen(x, inverse);
     v128.store(to, a);
     sum += sumOf(a, i8x16.splat(0));
     x += 64;
