@@ -104,7 +104,7 @@ export async function surveyProviders(options: PackOptions): Promise<ProviderSur
 
 /** Why a provider that runs something does not run this pack's kind of weights; undefined where it does, or none is told. */
 function kindFaultOf({ manifest }: Pack, runs: readonly GraphKind[]): string | undefined {
-  const [, bits] = /^q([48])$/.exec(manifest.quantisation) ?? [];
+  const [, bits] = /^(?:int8-)?q([48])$/.exec(manifest.quantisation) ?? [];
   const isRun = (kind: GraphKind) => kind.precision === "float32" && kind.bits === Number(bits);
   if (bits === undefined || runs.some(isRun)) return undefined;
   return `it does not run ${bits}-bit weights in float32, which this pack's are`;

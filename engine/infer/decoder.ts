@@ -8,8 +8,9 @@ import { DeviceKvCache } from "./deviceKvCache.ts";
 import { type Kernels, openKernels, type Predictions } from "./kernels.ts";
 import { type KeyValues, KvCache } from "./kvCache.ts";
 import { KvCaches, mostCaches } from "./kvCaches.ts";
+import { promptGraph } from "./promptGraph.ts";
 import type { Runtime } from "./runtime.ts";
-import { openSession, type Session, type Slot } from "./session.ts";
+import { openSession, type Session, type SessionOptions, type Slot } from "./session.ts";
 
 export type ReaderShape = PackManifest["reader"];
 
@@ -95,7 +96,7 @@ async function openGraph(
   if (first?.outputs === "device") {
     try {
       const keptOnDevice = slots.outputs.map(({ name }) => name).filter((name) => name.startsWith("present."));
-      const { session } = await openSession(await deviceGraph(file, shape), {
+      const { session } = await openSession(await deviceGraph(tokensFileOf(file, shape), shape), {
         ...runtime,
         providers: [first],
         ...slots,
@@ -107,7 +108,7 @@ async function openGraph(
       problems.push({ code: "PROVIDER_FELL_BACK", detail: error.message });
     }
   }
-  const { session, problems: more } = await openSession(file, {
+  const { session, problems: more } = await openOnHost(file, shape, runtime, {
     ...runtime,
     providers: problems.length === 0 ? runtime.providers : rest,
     ...slots,
@@ -117,6 +118,32 @@ async function openGraph(
   const kernels =
     session.provider === "cpu" ? await kernelsFor(tokensFileOf(file, shape), shape, runtime, problems) : undefined;
   return { session, kernels, createCache: () => new KvCache(shape, kernels), problems };
+}
+
+/** Keys and values on the host. The CPU has a graph of its own where one is faster. */
+async function openOnHost(
+  file: string,
+  shape: ReaderShape,
+  runtime: Runtime,
+  options: SessionOptions,
+): Promise<{ session: Session; problems: Problem[] }> {
+  const problems: Problem[] = [];
+  const others = options.providers.filter(({ name }) => name !== "cpu");
+  if (others.length > 0) {
+    try {
+      return await openSession(tokensFileOf(file, shape), { ...options, providers: others });
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.code !== "PROVIDER_FAILED") throw error;
+      problems.push({ code: "PROVIDER_FELL_BACK", detail: error.message.slice(error.code.length + 2) });
+    }
+  }
+  const cpu = { ...options, providers: options.providers.filter(({ name }) => name === "cpu") };
+  const isPlain = shape.tokensFile !== undefined || runtime.kernels === false;
+  const { session, problems: more } = await openSession(
+    (isPlain ? undefined : await promptGraph(file, shape)) ?? file,
+    cpu,
+  );
+  return { session, problems: [...problems, ...more] };
 }
 
 /** The graph whose weights tokens are read with. */

@@ -28,6 +28,8 @@ const GRAPHS = ["embed", "encoder", "fuser", "projector", "reader"] as const;
 const OF_PACK: readonly string[] = ["embed", "reader"];
 
 export interface ParityFile extends Readonly<Record<(typeof GRAPHS)[number], readonly ParitySample[]>> {
+  /** Of the reader's `tokensFile`, where it has one. */
+  readonly tokens?: readonly ParitySample[];
   readonly tokenizer: readonly { readonly text: string; readonly ids: readonly number[] }[];
   /** Token ids of a prompt and of what the reader writes after it, greedily. */
   readonly greedy: { readonly prompt: readonly number[]; readonly continuation: readonly number[] };
@@ -53,15 +55,21 @@ export async function checkParity(pack: Pack, providers: readonly string[]): Pro
     }
   }
   const { runtime } = await openRuntime(providers, 1);
+  const { tokensFile } = pack.manifest.reader;
   let samples = file.tokenizer.length;
   let worst = 0;
+  const check = async (graph: string, name: string, own: readonly ParitySample[], where: Runtime) => {
+    worst = Math.max(worst, await checkGraph(graph, join(pack.dir, name), own, where));
+    samples += own.length;
+  };
   for (const graph of GRAPHS) {
     const described = pack.manifest[graph];
     // An add-on's models have samples of their own.
     if (described === undefined || (pack.addOn !== undefined && !OF_PACK.includes(graph))) continue;
-    worst = Math.max(worst, await checkGraph(graph, join(pack.dir, described.file), file[graph], runtime));
-    samples += file[graph].length;
+    const isForCpu = graph === "reader" && tokensFile !== undefined;
+    await check(graph, described.file, file[graph], isForCpu ? (await openRuntime(["cpu"], 1)).runtime : runtime);
   }
+  if (tokensFile !== undefined) await check("tokens", tokensFile, file.tokens ?? [], runtime);
   await checkGreedy(pack, file.greedy, runtime);
   return { samples: samples + 1, worst };
 }

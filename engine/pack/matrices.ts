@@ -189,24 +189,25 @@ async function* quantisedBlocks(
 }
 
 /** Rows of int8 with a scale each: `[1, T, inputs]` uint8 around 128, and `[1, T, 1]`, 127 levels' worth. */
-interface QuantisedRows {
+export interface QuantisedRows {
   readonly levels: string;
   readonly scales: string;
 }
 
-function quantisedRows(graph: OnnxGraph, x: string): QuantisedRows {
+export function quantisedRows(graph: OnnxGraph, x: string): QuantisedRows {
   const last = graph.integers(-1);
   const lowest = graph.op("Neg", [graph.op("ReduceMin", [x, last], { keepdims: 1 })]);
   const highest = graph.op("ReduceMax", [x, last], { keepdims: 1 });
-  const scales = graph.op("Max", [highest, lowest, graph.constant("tiny", Float32Array.of(1e-12), [])]);
+  const scales = graph.op("Max", [highest, lowest, graph.constant("int8/least", Float32Array.of(1e-12), [])]);
   // A division a row and not a number.
-  const inverse = graph.op("Div", [graph.constant("top", Float32Array.of(INPUT_TOP), []), scales]);
-  const one = graph.constant("one", Float32Array.of(1), []);
-  const zero = graph.constant("zero", Uint8Array.of(128), []);
+  const inverse = graph.op("Div", [graph.constant("int8/top", Float32Array.of(INPUT_TOP), []), scales]);
+  const one = graph.constant("int8/unit", Float32Array.of(1), []);
+  const zero = graph.constant("int8/zero", Uint8Array.of(128), []);
   return { levels: graph.op("QuantizeLinear", [graph.op("Mul", [x, inverse]), one, zero]), scales };
 }
 
-async function addInt8(
+/** Adds `rows @ matrix.T`, the matrix with a scale an output; answers its name. */
+export async function addInt8(
   graph: OnnxGraph,
   rows: QuantisedRows,
   matrix: Matrix,
@@ -234,8 +235,8 @@ async function addProducts(graph: OnnxGraph, rows: string, matrix: Matrix, check
   }
   const weight = await graph.largeConstant(`${name}.q`, { type: "int8", dims: [inputs, outputs] }, [levels]);
   const scale = await graph.largeConstant(`${name}.s`, { type: "float32", dims: [outputs] }, [scales]);
-  const zero = graph.constant("zero", Uint8Array.of(128), []);
-  const step = graph.constant("step", Float32Array.of(1 / INPUT_TOP), []);
+  const zero = graph.constant("int8/zero", Uint8Array.of(128), []);
+  const step = graph.constant("int8/step", Float32Array.of(1 / INPUT_TOP), []);
   return graph.op("MatMulIntegerToFloat", [rows, weight, step, scale, zero], {}, MICROSOFT);
 }
 

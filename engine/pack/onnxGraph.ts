@@ -31,29 +31,34 @@ export interface GraphOrigin {
   readonly functions: readonly Uint8Array[];
 }
 
-/** Opened by `createGraph`; `finish` writes it. Methods return the name of what they add. */
+/** Where large constants go. */
+interface ConstantFile {
+  readonly name: string;
+  readonly handle: FileHandle;
+}
+
+/** Opened by `createGraph` and `graphBytes`. Methods return the name of what they add. */
 export class OnnxGraph {
-  readonly #file: string;
-  readonly #constants: FileHandle;
+  readonly #constants: ConstantFile | undefined;
   readonly #graph = new Message();
   readonly #known = new Set<string>();
   readonly #origin: GraphOrigin | undefined;
   #offset = 0;
   #count = 0;
 
-  constructor(file: string, constants: FileHandle, name: string, origin?: GraphOrigin) {
-    this.#file = file;
+  /** Without a file large constants lie inside the graph too. */
+  constructor(constants: ConstantFile | undefined, name: string, origin?: GraphOrigin) {
     this.#constants = constants;
     this.#origin = origin;
     this.#graph.text(2, name);
   }
 
-  input(name: string, type: ElementType, dims: Dims): string {
+  input(name: string, type: ElementType | number, dims: Dims): string {
     this.#graph.message(11, valueFor(name, type, dims));
     return name;
   }
 
-  output(name: string, type: ElementType, dims: Dims): string {
+  output(name: string, type: ElementType | number, dims: Dims): string {
     this.#graph.message(12, valueFor(name, type, dims));
     return name;
   }
@@ -128,19 +133,25 @@ export class OnnxGraph {
     return this.constant(`${this.#stem}ints_${values.join("_")}`, BigInt64Array.from(values, BigInt), [values.length]);
   }
 
-  /** A constant in the second file. `blocks` are its consecutive parts; only one is held at a time. */
+  /** A constant in the second file, if there is one. `blocks` are its consecutive parts; only one is held at a time. */
   async largeConstant(
     name: string,
     { type, dims }: ConstantBlock,
     blocks: AsyncIterable<ArrayBufferView> | Iterable<ArrayBufferView>,
   ): Promise<string> {
+    if (this.#constants === undefined) {
+      const parts: Uint8Array[] = [];
+      for await (const block of blocks) parts.push(bytesOf(block));
+      return this.rawConstant(name, { type, dims }, Buffer.concat(parts));
+    }
+    const { name: location, handle } = this.#constants;
     const start = Math.ceil(this.#offset / PAGE) * PAGE;
     let at = start;
     for await (const block of blocks) {
       const bytes = bytesOf(block);
       // A full disk may take a part without an error.
       for (let done = 0; done < bytes.length; ) {
-        const { bytesWritten } = await this.#constants.write(bytes, done, bytes.length - done, at + done);
+        const { bytesWritten } = await handle.write(bytes, done, bytes.length - done, at + done);
         done += bytesWritten;
       }
       at += bytes.length;
@@ -148,7 +159,7 @@ export class OnnxGraph {
     this.#offset = at;
     const tensor = tensorOf(name, type, dims);
     for (const [key, value] of [
-      ["location", basename(constantsOf(this.#file))],
+      ["location", location],
       ["offset", String(start)],
       ["length", String(at - start)],
     ] as const)
@@ -157,20 +168,14 @@ export class OnnxGraph {
     return name;
   }
 
-  async finish(): Promise<void> {
+  encode(): Uint8Array {
     const model = new Message()
       .integer(1, this.#origin?.irVersion ?? 9)
       .text(2, "precis")
       .message(7, this.#graph);
     for (const opset of this.#origin?.opsets ?? [opsetOf("", 18), opsetOf(MICROSOFT, 1)]) model.bytes(8, opset);
     for (const each of this.#origin?.functions ?? []) model.bytes(25, each);
-    await writeFile(this.#file, model.encode());
-    await this.#constants.close();
-  }
-
-  /** Closes the files of a graph that is not finished. */
-  async abandon(): Promise<void> {
-    await this.#constants.close();
+    return model.encode();
   }
 }
 
@@ -186,26 +191,38 @@ export async function createGraph(
   build: (graph: OnnxGraph) => Promise<void>,
   origin?: GraphOrigin,
 ): Promise<void> {
-  const graph = new OnnxGraph(file, await open(constantsOf(file), "w"), name, origin);
+  const constants = constantsOf(file);
+  const handle = await open(constants, "w");
   try {
+    const graph = new OnnxGraph({ name: basename(constants), handle }, name, origin);
     await build(graph);
-  } catch (error) {
-    await graph.abandon();
-    throw error;
+    await writeFile(file, graph.encode());
+  } finally {
+    await handle.close();
   }
-  await graph.finish();
+}
+
+/** The same without files: all constants lie inside. */
+export async function graphBytes(
+  name: string,
+  build: (graph: OnnxGraph) => Promise<void>,
+  origin?: GraphOrigin,
+): Promise<Uint8Array> {
+  const graph = new OnnxGraph(undefined, name, origin);
+  await build(graph);
+  return graph.encode();
 }
 
 export function opsetOf(domain: string, version: number): Uint8Array {
   return new Message().text(1, domain).integer(2, version).encode();
 }
 
-function valueFor(name: string, type: ElementType, dims: Dims): Message {
+function valueFor(name: string, type: ElementType | number, dims: Dims): Message {
   const shape = new Message();
   for (const dim of dims) {
     shape.message(1, typeof dim === "number" ? new Message().integer(1, dim) : new Message().text(2, dim));
   }
-  const tensor = new Message().integer(1, TYPES[type]).message(2, shape);
+  const tensor = new Message().integer(1, numberOf(type)).message(2, shape);
   return new Message().text(1, name).message(2, new Message().message(1, tensor));
 }
 
@@ -220,7 +237,11 @@ function attributeOf(name: string, value: Attribute): Message {
 function tensorOf(name: string, type: ElementType | number, dims: readonly number[]): Message {
   const tensor = new Message();
   for (const dim of dims) tensor.integer(1, dim);
-  return tensor.integer(2, typeof type === "number" ? type : TYPES[type]).text(8, name);
+  return tensor.integer(2, numberOf(type)).text(8, name);
+}
+
+function numberOf(type: ElementType | number): number {
+  return typeof type === "number" ? type : TYPES[type];
 }
 
 function typeOf(values: Float32Array | Int32Array | BigInt64Array | Uint8Array): ElementType {

@@ -59,7 +59,7 @@ export interface PackManifest {
   };
   readonly reader: {
     readonly file: string;
-    /** The same reader with other weights, which the kernels read tokens with; absent where they are `file`'s. */
+    /** The same reader with other weights: the kernels read tokens with them, accelerators everything. Absent where they are `file`'s. */
     readonly tokensFile?: string;
     readonly layers: number;
     readonly kvHeads: number;

@@ -198,7 +198,8 @@ describe("vLLM with --enable-prompt-embeds", () => {
     const vectors = await here.encode(["def perimeter(w, h):\n    return 2 * (w + h)\n"], "indexing");
     const [pseudoTokens] = await here.project(vectors);
     const input = inputOf(pseudoTokens);
-    const options = optionsOf({ maxLines: 2 });
+    // Few: embeddings travel in half precision, and what is written hangs on every choice before it.
+    const options = optionsOf({ maxNewTokens: 6 });
     const [remote, local] = [await reader.generate(input, options), await here.generate(input, options)];
     expect(remote.tokens).toEqual(local.tokens);
     expect(remote.runnersUp).toHaveLength(local.tokens.length);

@@ -1,0 +1,130 @@
+// A reader's graph made over for prompts on the CPU: matrices of 8-bit blocks become int8 with a scale an output, twice as fast to
+// multiply and a third off a prompt's time. Tokens, read one by one, keep the weights as they are.
+import { type FileHandle, open } from "node:fs/promises";
+import { EngineError } from "../errors.ts";
+import type { Checkpoint } from "../pack/checkpoint.ts";
+import { addInt8, type QuantisedRows, quantisedRows } from "../pack/matrices.ts";
+import { graphBytes, type OnnxGraph } from "../pack/onnxGraph.ts";
+import { integerOf, type OnnxModel, type OnnxNode, readOnnxModel, type StoredConstant } from "../pack/onnxModel.ts";
+import { kernelWeights } from "./kernelWeights.ts";
+import type { KvShape } from "./kvCache.ts";
+import type { GraphBytes } from "./session.ts";
+
+/** Making it over takes 20 ms a megabyte, at every start. */
+const MOST_BYTES = 32 << 20;
+const BLOCK = 32;
+const ZERO = 128;
+/** Places among a node's inputs. */
+const INPUT = { rows: 0, levels: 1, scales: 2, zeros: 3, bias: 5 } as const;
+
+/** A node's matrix `[outputs, inputs]`: levels in blocks, and a scale each. */
+interface BlockMatrix {
+  readonly node: OnnxNode;
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly levels: StoredConstant;
+  readonly scales: StoredConstant;
+}
+
+/** Undefined where the kernels could not read tokens with the graph's own weights, or these are no blocks, or too large. */
+export async function promptGraph(
+  file: string,
+  { layers, kvHeads, headDim }: KvShape,
+): Promise<GraphBytes | undefined> {
+  const model = await readOnnxModel(file);
+  if (kernelWeights(model, kvHeads, headDim)?.layers.length !== layers) return undefined;
+  const matrices = new Map(model.nodes.flatMap((node) => matrixOf(node, model)).map((matrix) => [matrix.node, matrix]));
+  const bytes = [...model.constants.values()].reduce((sum, { place }) => sum + (place?.bytes ?? 0), 0);
+  if (matrices.size === 0 || bytes > MOST_BYTES) return undefined;
+  const reading = new Reading(model);
+  try {
+    return { bytes: await graphBytes("reader", (graph) => build(graph, model, matrices, reading), model), file };
+  } finally {
+    await reading.close();
+  }
+}
+
+/** The one matrix of a node; none where it stays as it is: few rows pass the last one, and they are what is chosen from. */
+function matrixOf(node: OnnxNode, { constants, outputs: results }: OnnxModel): BlockMatrix[] {
+  if (node.kind !== "MatMulNBits" || integerOf(node, "bits") !== 8 || integerOf(node, "block_size") !== BLOCK)
+    return [];
+  const [inputs = 0, outputs = 0] = [integerOf(node, "K"), integerOf(node, "N")];
+  const [levels, scales] = [INPUT.levels, INPUT.scales].map((n) => constants.get(node.inputs[n] ?? ""));
+  const isLast = results.some(({ name }) => node.outputs.includes(name));
+  const hasZeros = (node.inputs[INPUT.zeros] ?? "") !== "";
+  if (levels?.place === undefined || scales?.place === undefined || isLast || hasZeros || inputs % BLOCK !== 0)
+    return [];
+  return [{ node, inputs, outputs, levels, scales }];
+}
+
+async function build(
+  graph: OnnxGraph,
+  model: OnnxModel,
+  matrices: ReadonlyMap<OnnxNode, BlockMatrix>,
+  reading: Reading,
+): Promise<void> {
+  for (const { name, type, dims } of model.inputs) graph.input(name, type, dims);
+  for (const { name, type, dims } of model.outputs) graph.output(name, type, dims);
+  /** Rows that several matrices read are quantised once. */
+  const quantised = new Map<string, QuantisedRows>();
+  for (const node of model.nodes) {
+    const matrix = matrices.get(node);
+    if (matrix === undefined) {
+      graph.adopt(node.message);
+      continue;
+    }
+    const [x = "", bias = ""] = [node.inputs[INPUT.rows], node.inputs[INPUT.bias]];
+    const rows = quantised.get(x) ?? quantisedRows(graph, x);
+    quantised.set(x, rows);
+    const { inputs, outputs, levels } = matrix;
+    const part = { name: graph.fresh("matrix"), parts: [{ tensor: levels.name, rows: outputs }], inputs };
+    const [output = ""] = node.outputs;
+    const product = await addInt8(graph, rows, part, reading.of(matrix), bias === "" ? output : undefined);
+    if (bias !== "") graph.op("Add", [product, bias], {}, "", output);
+  }
+  const replaced = new Set([...matrices.values()].flatMap(({ levels, scales }) => [levels, scales]));
+  for (const constant of model.constants.values()) {
+    if (replaced.has(constant)) continue;
+    if (constant.message !== undefined) graph.adoptConstant(constant.message);
+    else graph.rawConstant(constant.name, constant, await reading.bytes(constant));
+  }
+}
+
+/** Reads constants; each file is opened once. */
+class Reading {
+  readonly #file: string;
+  readonly #open = new Map<string, FileHandle>();
+
+  constructor({ file }: OnnxModel) {
+    this.#file = file;
+  }
+
+  async bytes({ name, place }: StoredConstant, from = 0, count = place?.bytes ?? 0): Promise<Uint8Array> {
+    if (place === undefined) throw new EngineError("CHECKPOINT_INVALID", `${this.#file} holds ${name} in no plain way`);
+    const handle = this.#open.get(place.file) ?? (await open(place.file, "r"));
+    this.#open.set(place.file, handle);
+    const bytes = new Uint8Array(count);
+    const { bytesRead } = await handle.read(bytes, 0, count, place.offset + from);
+    if (bytesRead < count) throw new EngineError("CHECKPOINT_INVALID", `${place.file} ends inside ${name}`);
+    return bytes;
+  }
+
+  /** A matrix as the numbers that its blocks stand for. */
+  of({ levels, scales }: BlockMatrix): Checkpoint {
+    return {
+      read: async (_name, from, count) => {
+        const own = await this.bytes(levels, from, count);
+        const steps = await this.bytes(scales, (from / BLOCK) * 4, (count / BLOCK) * 4);
+        const floats = new Float32Array(steps.buffer);
+        const numbers = new Float32Array(count);
+        for (let n = 0; n < count; n += 1)
+          numbers[n] = ((own[n] as number) - ZERO) * (floats[Math.floor(n / BLOCK)] as number);
+        return numbers;
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    for (const handle of this.#open.values()) await handle.close();
+  }
+}
