@@ -2,15 +2,17 @@
 import { basename, dirname, join } from "node:path";
 import type { ReaderInput } from "../domain.ts";
 import { EngineError, messageOf, type Problem } from "../errors.ts";
+import { readOnnxModel } from "../pack/onnxModel.ts";
 import type { PackManifest } from "../pack/pack.ts";
 import { deviceGraph } from "./deviceGraph.ts";
 import { DeviceKvCache } from "./deviceKvCache.ts";
+import { int8Graph } from "./int8Graph.ts";
 import { type Kernels, openKernels, type Predictions } from "./kernels.ts";
+import { kernelWeights } from "./kernelWeights.ts";
 import { type KeyValues, KvCache } from "./kvCache.ts";
 import { KvCaches, mostCaches } from "./kvCaches.ts";
-import { promptGraph } from "./promptGraph.ts";
 import type { Runtime } from "./runtime.ts";
-import { openSession, type Session, type SessionOptions, type Slot } from "./session.ts";
+import { type GraphBytes, openSession, type Session, type Slot } from "./session.ts";
 
 export type ReaderShape = PackManifest["reader"];
 
@@ -108,11 +110,12 @@ async function openGraph(
       problems.push({ code: "PROVIDER_FELL_BACK", detail: error.message });
     }
   }
-  const { session, problems: more } = await openOnHost(file, shape, runtime, {
+  const { session, problems: more } = await openSession(tokensFileOf(file, shape), {
     ...runtime,
     providers: problems.length === 0 ? runtime.providers : rest,
     ...slots,
     isUrgent: true,
+    onCpu: () => promptGraph(file, shape, runtime),
   });
   problems.push(...more);
   const kernels =
@@ -120,30 +123,15 @@ async function openGraph(
   return { session, kernels, createCache: () => new KvCache(shape, kernels), problems };
 }
 
-/** Keys and values on the host. The CPU has a graph of its own where one is faster. */
-async function openOnHost(
+/** What prompts are read with on the CPU: a graph of their own where tokens have one, be it in the pack or in the kernels. */
+async function promptGraph(
   file: string,
-  shape: ReaderShape,
-  runtime: Runtime,
-  options: SessionOptions,
-): Promise<{ session: Session; problems: Problem[] }> {
-  const problems: Problem[] = [];
-  const others = options.providers.filter(({ name }) => name !== "cpu");
-  if (others.length > 0) {
-    try {
-      return await openSession(tokensFileOf(file, shape), { ...options, providers: others });
-    } catch (error) {
-      if (!(error instanceof EngineError) || error.code !== "PROVIDER_FAILED") throw error;
-      problems.push({ code: "PROVIDER_FELL_BACK", detail: error.message.slice(error.code.length + 2) });
-    }
-  }
-  const cpu = { ...options, providers: options.providers.filter(({ name }) => name === "cpu") };
-  const isPlain = shape.tokensFile !== undefined || runtime.kernels === false;
-  const { session, problems: more } = await openSession(
-    (isPlain ? undefined : await promptGraph(file, shape)) ?? file,
-    cpu,
-  );
-  return { session, problems: [...problems, ...more] };
+  { tokensFile, layers, kvHeads, headDim }: ReaderShape,
+  { kernels = true }: Runtime,
+): Promise<string | GraphBytes | undefined> {
+  if (tokensFile !== undefined) return file;
+  const weights = kernels ? kernelWeights(await readOnnxModel(file), kvHeads, headDim) : undefined;
+  return weights?.layers.length === layers ? int8Graph(file) : undefined;
 }
 
 /** The graph whose weights tokens are read with. */

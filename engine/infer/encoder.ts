@@ -2,6 +2,7 @@
 import type { Vector } from "../domain.ts";
 import type { Problem } from "../errors.ts";
 import { indexModelPath, type Pack } from "../pack/pack.ts";
+import { int8Graph } from "./int8Graph.ts";
 import type { Runtime } from "./runtime.ts";
 import { openSession } from "./session.ts";
 import { openStatesEncoder } from "./statesEncoder.ts";
@@ -66,8 +67,10 @@ export async function openVectorsEncoder(
   runtime: Runtime,
 ): Promise<{ graph: EncoderGraph; problems: Problem[] }> {
   const { file, vectorDim } = pack.manifest.encoder;
-  const { session, problems } = await openSession(indexModelPath(pack, file), {
+  const path = indexModelPath(pack, file);
+  const { session, problems } = await openSession(path, {
     ...runtime,
+    onCpu: () => int8Graph(path),
     inputs: [
       { name: "input_ids", type: "int64", dims: ["n", "t"] },
       { name: "lengths", type: "int32", dims: ["n"] },

@@ -60,6 +60,8 @@ export interface SessionOptions {
   readonly threads: number;
   readonly inputs: readonly Slot[];
   readonly outputs: readonly Slot[];
+  /** What the CPU runs instead, where something is faster there. */
+  readonly onCpu?: () => Promise<string | GraphBytes | undefined>;
   /** Outputs left on the device, where the provider can. */
   readonly keptOnDevice?: readonly string[];
   /** Nothing may be left over to the CPU: the provider runs every node, or the session fails. */
@@ -88,7 +90,8 @@ export async function openSession(
   const file = typeof source === "string" ? source : source.file;
   for (const provider of options.providers) {
     try {
-      const native = await createNative(source, provider, options);
+      const own = provider.name === "cpu" ? await options.onCpu?.() : undefined;
+      const native = await createNative(own ?? source, provider, options);
       checkGraph(basename(file), native, options);
       return { session: wrap(native, provider.name), problems };
     } catch (error) {

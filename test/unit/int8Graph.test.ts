@@ -1,14 +1,17 @@
-// A graph made over for prompts: the same reader with other int8 matrices, where the CPU is faster with them.
+// A graph made over for many positions at once: the same reader with other int8 matrices, where the CPU is faster with them.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openDecoder } from "../../engine/infer/decoder.ts";
-import { promptGraph } from "../../engine/infer/promptGraph.ts";
+import { openVectorsEncoder } from "../../engine/infer/encoder.ts";
+import { int8Graph } from "../../engine/infer/int8Graph.ts";
 import { openRuntime } from "../../engine/infer/runtime.ts";
+import { openSession } from "../../engine/infer/session.ts";
 import { type Qwen2Shape, randomCheckpoint } from "../../engine/pack/checkpoint.ts";
 import type { MatrixFormat } from "../../engine/pack/matrices.ts";
 import { nodeOf, readOnnxModel } from "../../engine/pack/onnxModel.ts";
+import { openPack } from "../../engine/pack/pack.ts";
 import { fieldsOf } from "../../engine/pack/protobuf.ts";
 import { writeReaderGraph } from "../../engine/pack/qwen2Graph.ts";
 
@@ -63,9 +66,9 @@ function kindsOf(bytes: Uint8Array): Map<string, number> {
   return counts;
 }
 
-describe("the graph for prompts", () => {
+describe("a graph made over", () => {
   it("has other matrices but the last, and quantises rows that two of them read once", async () => {
-    const made = await promptGraph(fileOf("q8"), SHAPE);
+    const made = await int8Graph(fileOf("q8"));
     const kinds = kindsOf(made?.bytes ?? new Uint8Array(0));
     expect(kinds.get("MatMulIntegerToFloat")).toBe(5 * SHAPE.layers);
     expect(kinds.get("MatMulNBits")).toBe(1);
@@ -81,9 +84,28 @@ describe("the graph for prompts", () => {
     expect(farthest(made, exact)).toBeLessThan(1.5 * farthest(written, exact));
   });
 
-  it("is left alone where weights are not 8-bit blocks, or tokens would have no kernels", async () => {
-    for (const format of ["q4", "int8", "fp32"] as const)
-      expect(await promptGraph(fileOf(format), SHAPE)).toBeUndefined();
-    expect(await promptGraph(fileOf("q8"), { ...SHAPE, layers: 3 })).toBeUndefined();
+  it("is not made where weights are no 8-bit blocks", async () => {
+    for (const format of ["q4", "int8", "fp32"] as const) expect(await int8Graph(fileOf(format))).toBeUndefined();
+  });
+
+  it("gives the bundled encoder's vectors again, nearly", async () => {
+    const pack = await openPack(join(import.meta.dirname, "../../packs/precis-python-small"));
+    const { runtime } = await openRuntime(["cpu"], 1);
+    const { graph } = await openVectorsEncoder(pack, runtime);
+    const file = join(pack.dir, pack.manifest.encoder.file);
+    const { session } = await openSession(file, { ...runtime, inputs: [], outputs: [] });
+    for (const length of [1, 9, 100]) {
+      const ids = Array.from({ length }, (_, n) => 300 + ((n * 131) % 700));
+      const [made] = await graph.encodeRows([ids], 0);
+      const { vectors } = await session.run({
+        input_ids: { data: BigInt64Array.from(ids, BigInt), dims: [1, length] },
+        lengths: { data: Int32Array.of(length), dims: [1] },
+      });
+      const written = vectors?.data as Float32Array;
+      expect(made?.reduce((sum, value, n) => sum + value * (written[n] as number), 0)).toBeGreaterThan(0.99);
+      expect(made).not.toEqual(written);
+    }
+    await graph.close();
+    await session.close();
   });
 });

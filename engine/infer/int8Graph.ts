@@ -1,13 +1,11 @@
-// A reader's graph made over for prompts on the CPU: matrices of 8-bit blocks become int8 with a scale an output, twice as fast to
-// multiply and a third off a prompt's time. Tokens, read one by one, keep the weights as they are.
+// A graph made over for many positions at once on the CPU: matrices of 8-bit blocks become int8 with a scale an output, twice as
+// fast to multiply.
 import { type FileHandle, open } from "node:fs/promises";
 import { EngineError } from "../errors.ts";
 import type { Checkpoint } from "../pack/checkpoint.ts";
 import { addInt8, type QuantisedRows, quantisedRows } from "../pack/matrices.ts";
 import { graphBytes, type OnnxGraph } from "../pack/onnxGraph.ts";
 import { integerOf, type OnnxModel, type OnnxNode, readOnnxModel, type StoredConstant } from "../pack/onnxModel.ts";
-import { kernelWeights } from "./kernelWeights.ts";
-import type { KvShape } from "./kvCache.ts";
 import type { GraphBytes } from "./session.ts";
 
 /** Making it over takes 20 ms a megabyte, at every start. */
@@ -26,25 +24,21 @@ interface BlockMatrix {
   readonly scales: StoredConstant;
 }
 
-/** Undefined where the kernels could not read tokens with the graph's own weights, or these are no blocks, or too large. */
-export async function promptGraph(
-  file: string,
-  { layers, kvHeads, headDim }: KvShape,
-): Promise<GraphBytes | undefined> {
+/** Undefined where the graph has no matrices in 8-bit blocks, or all its constants together are too large. */
+export async function int8Graph(file: string): Promise<GraphBytes | undefined> {
   const model = await readOnnxModel(file);
-  if (kernelWeights(model, kvHeads, headDim)?.layers.length !== layers) return undefined;
   const matrices = new Map(model.nodes.flatMap((node) => matrixOf(node, model)).map((matrix) => [matrix.node, matrix]));
   const bytes = [...model.constants.values()].reduce((sum, { place }) => sum + (place?.bytes ?? 0), 0);
   if (matrices.size === 0 || bytes > MOST_BYTES) return undefined;
   const reading = new Reading(model);
   try {
-    return { bytes: await graphBytes("reader", (graph) => build(graph, model, matrices, reading), model), file };
+    return { bytes: await graphBytes("int8", (graph) => build(graph, model, matrices, reading), model), file };
   } finally {
     await reading.close();
   }
 }
 
-/** The one matrix of a node; none where it stays as it is: few rows pass the last one, and they are what is chosen from. */
+/** The one matrix of a node; none where it stays as it is: few rows pass the last one, and a reader chooses from what it gives. */
 function matrixOf(node: OnnxNode, { constants, outputs: results }: OnnxModel): BlockMatrix[] {
   if (node.kind !== "MatMulNBits" || integerOf(node, "bits") !== 8 || integerOf(node, "block_size") !== BLOCK)
     return [];
