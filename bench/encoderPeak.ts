@@ -1,13 +1,15 @@
 // How near the encoder comes to what its matrices alone would take: texts a session reads, beside bare products of the
 // same shapes in the same runtime, format and number of threads.
 import { mkdtempSync, rmSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Engine } from "../engine/engine.ts";
+import { int8Graph } from "../engine/infer/int8Graph.ts";
 import { openRuntime, type Runtime } from "../engine/infer/runtime.ts";
 import { openSession } from "../engine/infer/session.ts";
 import { randomCheckpoint } from "../engine/pack/checkpoint.ts";
-import { addMatrix, type MatrixFormat } from "../engine/pack/matrices.ts";
+import { addMatrix } from "../engine/pack/matrices.ts";
 import { createGraph } from "../engine/pack/onnxGraph.ts";
 import { median } from "./median.ts";
 import { type GraphMatrix, matricesPerPosition } from "./onnxMatrices.ts";
@@ -33,7 +35,8 @@ export async function measureEncoder(engine: Engine, texts: readonly string[], t
   const { file, maxTokens } = pack.manifest.encoder;
   const tokens = texts.reduce((sum, each) => sum + Math.min(maxTokens, tokenizer.encode(each).length), 0);
   const meanTokens = Math.max(1, Math.round(tokens / texts.length));
-  const matrices = matricesPerPosition(join(pack.dir, file));
+  const path = join(pack.dir, file);
+  const matrices = matricesPerPosition((await int8Graph(path))?.bytes ?? (await readFile(path)));
   const flopsPerToken = matrices.reduce((sum, { inputs, outputs }) => sum + 2 * inputs * outputs, 0);
   const { runtime } = await openRuntime(["cpu"], threads);
   const seconds: number[] = [];
@@ -55,7 +58,7 @@ async function secondsOfProducts(matrices: readonly GraphMatrix[], positions: nu
   let sum = 0;
   const times = new Map<string, number>();
   for (const matrix of matrices) {
-    const key = `${matrix.inputs}x${matrix.outputs}x${matrix.bits}`;
+    const key = `${matrix.inputs}x${matrix.outputs}x${matrix.format}`;
     const known = times.get(key) ?? (await secondsOfProduct(matrix, positions, runtime));
     times.set(key, known);
     sum += known;
@@ -63,10 +66,9 @@ async function secondsOfProducts(matrices: readonly GraphMatrix[], positions: nu
   return sum;
 }
 
-async function secondsOfProduct({ inputs, outputs, bits }: GraphMatrix, positions: number, runtime: Runtime) {
+async function secondsOfProduct({ inputs, outputs, format }: GraphMatrix, positions: number, runtime: Runtime) {
   const dir = mkdtempSync(join(tmpdir(), "precis-product-"));
   const file = join(dir, "product.onnx");
-  const format: MatrixFormat = bits === 4 ? "q4" : bits === 8 ? "q8" : "fp32";
   try {
     await createGraph(file, "product", async (graph) => {
       graph.input("x", "float32", [1, "t", inputs]);

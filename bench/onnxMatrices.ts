@@ -1,16 +1,15 @@
-// The matrices of an ONNX graph's products, read from the file alone: what its arithmetic is made of.
-import { readFileSync } from "node:fs";
+// The matrices of an ONNX graph's products, read from its bytes alone: what its arithmetic is made of.
+import type { MatrixFormat } from "../engine/pack/matrices.ts";
 
 export interface GraphMatrix {
   readonly inputs: number;
   readonly outputs: number;
-  /** Of a weight; 32 where it is stored as float32. */
-  readonly bits: number;
+  readonly format: MatrixFormat;
 }
 
 /** Those read at every position: what follows the pooling over positions is read once a text. */
-export function matricesPerPosition(file: string): GraphMatrix[] {
-  const graph = one(readFileSync(file), MODEL_GRAPH);
+export function matricesPerPosition(model: Uint8Array): GraphMatrix[] {
+  const graph = one(model, MODEL_GRAPH);
   const dims = new Map(all(graph, GRAPH_CONSTANT).map((tensor) => [text(tensor, TENSOR_NAME), integers(tensor, 1)]));
   const matrices: GraphMatrix[] = [];
   for (const node of all(graph, GRAPH_NODE)) {
@@ -20,11 +19,11 @@ export function matricesPerPosition(file: string): GraphMatrix[] {
     if (kind === "MatMulNBits") {
       const attributes = new Map(all(node, NODE_ATTRIBUTE).map((one) => [text(one, 1), integers(one, 3)[0] ?? 0]));
       const read = (name: string) => attributes.get(name) ?? 0;
-      matrices.push({ inputs: read("K"), outputs: read("N"), bits: read("bits") });
+      matrices.push({ inputs: read("K"), outputs: read("N"), format: read("bits") === 4 ? "q4" : "q8" });
     } else if (kind.startsWith("MatMul")) {
       const [rows, columns] = inputs.flatMap((name) => (dims.get(name)?.length === 2 ? [dims.get(name)] : []))[0] ?? [];
       if (rows !== undefined && columns !== undefined)
-        matrices.push({ inputs: rows, outputs: columns, bits: kind === "MatMul" ? 32 : 8 });
+        matrices.push({ inputs: rows, outputs: columns, format: kind === "MatMul" ? "fp32" : "int8" });
     }
   }
   return matrices;

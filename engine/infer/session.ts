@@ -90,7 +90,7 @@ export async function openSession(
   const file = typeof source === "string" ? source : source.file;
   for (const provider of options.providers) {
     try {
-      const own = provider.name === "cpu" ? await options.onCpu?.() : undefined;
+      const own = provider.name === "cpu" ? await graphOnCpu(basename(file), options, problems) : undefined;
       const native = await createNative(own ?? source, provider, options);
       checkGraph(basename(file), native, options);
       return { session: wrap(native, provider.name), problems };
@@ -103,6 +103,20 @@ export async function openSession(
     }
   }
   throw new EngineError("PROVIDER_FAILED", problems.map((problem) => problem.detail).join("; "));
+}
+
+/** Undefined where there is none; what keeps it from being made is a problem, since the other graph does the same. */
+async function graphOnCpu(
+  file: string,
+  { onCpu }: SessionOptions,
+  problems: Problem[],
+): Promise<string | GraphBytes | undefined> {
+  try {
+    return await onCpu?.();
+  } catch (error) {
+    problems.push({ code: "PROVIDER_FELL_BACK", detail: `no graph of the CPU's own for ${file}: ${messageOf(error)}` });
+    return undefined;
+  }
 }
 
 function createNative(

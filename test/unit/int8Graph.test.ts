@@ -109,3 +109,12 @@ describe("a graph made over", () => {
     await session.close();
   });
 });
+
+it("a graph of the CPU's own that cannot be made is a problem, and the pack's is run", async () => {
+  const { runtime } = await openRuntime(["cpu"], 1);
+  const broken = () => Promise.reject(new Error("a broken disk"));
+  const { session, problems } = await openSession(fileOf("q8"), { ...runtime, inputs: [], outputs: [], onCpu: broken });
+  expect(problems).toEqual([{ code: "PROVIDER_FELL_BACK", detail: expect.stringMatching(/q8\.onnx: a broken disk/) }]);
+  expect(session.provider).toBe("cpu");
+  await session.close();
+});
