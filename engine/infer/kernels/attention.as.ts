@@ -1,11 +1,13 @@
 // Attention over keys and values kept as int16: half the bytes of float32, and 13 bits and more of a row's largest number.
 import { shorten } from "./levels.as";
 import { CAPACITY, HEAD_DIM, HEADS, HEARD, KV, KV_HEADS, KV_LAYER, PADDING, PAST, QKV, ROWS } from "./plan";
-import { exp4, most, total, totalsOfIntegers } from "./vectors.as";
+import { exp4, most, total } from "./vectors.as";
 import { word } from "./word.as";
 
 /** Positions whose keys or values stay in the nearest cache while all heads of a task go over them. */
 const TILE: i32 = 64;
+/** Positions whose keys lie together; a cache has room for a multiple of them. */
+const TOGETHER: i32 = PADDING;
 /** Largest levels: products of a key and a query are summed in 32 bits over a head of up to 256, of a value and a weight over a tile. */
 const KEY_TOP: f32 = 8191;
 export const QUERY_TOP: f32 = 1023;
@@ -27,9 +29,14 @@ function kvScale(layer: i32, part: i32, position: i32): usize {
 export function keep(layer: i32, part: i32, position: i32, row: usize): void {
   const isKey = part < word(KV_HEADS);
   const bytes = <usize>word(HEAD_DIM) * 2;
-  const to = isKey ? kvRow(layer, part, position) : row;
-  store<f32>(kvScale(layer, part, position), shorten(row, to, word(HEAD_DIM), isKey ? KEY_TOP : VALUE_TOP));
-  if (!isKey) pair(row, kvRow(layer, part, position & ~1), bytes, (position & 1) == 0);
+  store<f32>(kvScale(layer, part, position), shorten(row, row, word(HEAD_DIM), isKey ? KEY_TOP : VALUE_TOP));
+  if (isKey) spread(row, kvRow(layer, part, position & -TOGETHER) + <usize>(position & (TOGETHER - 1)) * 4, bytes);
+  else pair(row, kvRow(layer, part, position & ~1), bytes, (position & 1) == 0);
+}
+
+/** Two numbers of a key lie beside the same two of the positions next to it: a lane a position. */
+function spread(row: usize, to: usize, bytes: usize): void {
+  for (let n: usize = 0; n < bytes; n += 4, to += <usize>TOGETHER * 4) store<i32>(to, load<i32>(row + n));
 }
 
 /** Values of two positions lie together, number by number, as they are weighed. The first of them clears the second's place. */
@@ -82,28 +89,29 @@ export function attend(layer: i32, first: i32, each: i32, scratch: usize): void 
   }
 }
 
-/** Scores of some positions, four at a time; what lies behind the last is computed and not used. */
+/** Scores of some positions, eight at a time; what lies behind the last is computed and not used. */
 @inline
 function score(query: usize, keys: usize, scales: usize, scores: usize, from: i32, until: i32, bytes: usize): void {
   const own = v128.load32_splat(query + bytes);
-  for (let p = from; p < until; p += 4) {
+  const end = query + bytes;
+  for (let p = from; p < until; p += TOGETHER) {
+    let a = i32x4.splat(0), b = a;
     let k = keys + <usize>p * bytes;
-    let a = i32x4.splat(0), b = a, c = a, d = a;
-    for (let n: usize = 0; n < bytes; n += 32, k += 32) {
-      const q0 = v128.load(query + n), q1 = v128.load(query + n, 16);
-      a = dot(q0, q1, k, a);
-      b = dot(q0, q1, k + bytes, b);
-      c = dot(q0, q1, k + bytes + bytes, c);
-      d = dot(q0, q1, k + bytes + bytes + bytes, d);
+    for (let q = query; q < end; q += 16, k += 128) {
+      const q0 = v128.load32_splat(q), q1 = v128.load32_splat(q, 4), q2 = v128.load32_splat(q, 8), q3 = v128.load32_splat(q, 12);
+      a = i32x4.add(a, i32x4.dot_i16x8_s(q0, v128.load(k)));
+      b = i32x4.add(b, i32x4.dot_i16x8_s(q0, v128.load(k, 16)));
+      a = i32x4.add(a, i32x4.dot_i16x8_s(q1, v128.load(k, 32)));
+      b = i32x4.add(b, i32x4.dot_i16x8_s(q1, v128.load(k, 48)));
+      a = i32x4.add(a, i32x4.dot_i16x8_s(q2, v128.load(k, 64)));
+      b = i32x4.add(b, i32x4.dot_i16x8_s(q2, v128.load(k, 80)));
+      a = i32x4.add(a, i32x4.dot_i16x8_s(q3, v128.load(k, 96)));
+      b = i32x4.add(b, i32x4.dot_i16x8_s(q3, v128.load(k, 112)));
     }
-    const sum = f32x4.convert_i32x4_s(totalsOfIntegers(a, b, c, d));
-    v128.store(scores + <usize>p * 4, f32x4.mul(sum, f32x4.mul(own, v128.load(scales + <usize>p * 4))));
+    const scale = scales + <usize>p * 4, to = scores + <usize>p * 4;
+    v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(a), f32x4.mul(own, v128.load(scale))));
+    v128.store(to, f32x4.mul(f32x4.convert_i32x4_s(b), f32x4.mul(own, v128.load(scale, 16))), 16);
   }
-}
-
-@inline
-function dot(q0: v128, q1: v128, k: usize, sum: v128): v128 {
-  return i32x4.add(i32x4.dot_i16x8_s(q1, v128.load(k, 16)), i32x4.add(i32x4.dot_i16x8_s(q0, v128.load(k)), sum));
 }
 
 /** `out += weights @ values` over a tile, two positions at a time; the tile's weights become levels. */

@@ -80,7 +80,7 @@ export const BLOCK = 32;
  * Outputs whose weights lie together, block by block: four inputs' levels of each, the next four's, and so on; in `Q4` a byte holds
  * two inputs', the even one's below. Then a scale of each, half precision or float32; `INT8` has a scale for an output.
  */
-export const GROUP = 4;
+export const GROUP = 8;
 
 /** Positions that are weighed together; a cache has room for a multiple of them. */
 export const PADDING = 8;
@@ -89,9 +89,9 @@ export const PADDING = 8;
 export const Q4 = 0;
 export const Q8 = 1;
 export const INT8 = 2;
-export const Q4_BYTES = 72;
-export const Q8_BYTES = 144;
-export const INT8_BYTES = 128;
+export const Q4_BYTES = 144;
+export const Q8_BYTES = 288;
+export const INT8_BYTES = 256;
 /** `int8` levels are stored this much above what they are. */
 export const INT8_ZERO = 64;
 /**
