@@ -81,6 +81,7 @@ export const latency: Bench = {
 /** One thing measured at one length; all of them take turns. */
 interface Lane {
   readonly key: string;
+  readonly positions: number;
   readonly ask: (repeat: number) => Promise<Sample>;
   readonly samples: Sample[];
 }
@@ -101,7 +102,7 @@ async function run(options: Options, installation: Installation): Promise<Report
       closers.push(reader.close);
       for (const { positions, pseudoTokens } of promptsOf(rows, options.peer === undefined ? [] : options.prompts)) {
         const ask = (repeat: number) => askReader(reader, files, positions, pseudoTokens, options.newTokens, repeat);
-        lanes.push({ key: keyOf(name, positions), ask, samples: [] });
+        lanes.push({ key: keyOf(name, positions), positions, ask, samples: [] });
       }
     }
     const peers = await openPeers(options);
@@ -112,9 +113,11 @@ async function run(options: Options, installation: Installation): Promise<Report
           ttftMs: await peer.prefill(positions),
           tpotMs: positions === PEER_PAST ? await peer.decode(positions, options.newTokens) : Number.NaN,
         });
-        lanes.push({ key: keyOf(peer.name, positions), ask, samples: [] });
+        lanes.push({ key: keyOf(peer.name, positions), positions, ask, samples: [] });
       }
     }
+    // What is compared is measured one after another: a busy neighbour slows all of it.
+    lanes.sort((a, b) => a.positions - b.positions);
     await takeTurns(lanes, options.repeats);
     const found = new Map(lanes.map((lane) => [lane.key, summaryOf(lane.samples, median)]));
     const notes = [
@@ -126,13 +129,22 @@ async function run(options: Options, installation: Installation): Promise<Report
     const tables = withModes.map(({ name, rows }) => modesTable(name, rows, found, notes));
     if (peers.length > 0) {
       const names = targets.map(({ name }) => name);
+      const samples = new Map(lanes.map((lane) => [lane.key, lane.samples]));
       // On a machine that others work on too, the fastest repeats are the ones that nobody disturbed.
-      const fastest = new Map(
-        lanes.map((lane) => [lane.key, summaryOf(lane.samples, (values) => Math.min(...values))]),
-      );
+      const least = (values: readonly number[]) => Math.min(...values);
+      const pairs =
+        "times as fast: the median of the repeats' ratios to the better of the peer's settings in each column";
       tables.push(
-        peersTable("beside other programs", names, peers, options.prompts, found, notes),
-        peersTable("the same, the fastest repeat of each", names, peers, options.prompts, fastest, []),
+        peersTable("beside other programs", names, peers, options.prompts, found, ratiosOf(samples), [...notes, pairs]),
+        peersTable(
+          "the same, the fastest repeat of each",
+          names,
+          peers,
+          options.prompts,
+          new Map(lanes.map((lane) => [lane.key, summaryOf(lane.samples, least)])),
+          (own, peer, part) => least(samplesOf(samples, peer, part)) / least(samplesOf(samples, own, part)),
+          ["times as fast: by the fastest repeats, against the better of the peer's settings in each column"],
+        ),
       );
     }
     return report(
@@ -281,19 +293,36 @@ function modesTable(name: string, rows: readonly Row[], found: ReadonlyMap<strin
   };
 }
 
-/** How many times faster than the peer's better setting. */
+/** How many times as fast as the lane `peer` the lane `own` is. */
+type Ratio = (own: string, peer: string, part: keyof Sample) => number;
+
+function samplesOf(samples: ReadonlyMap<string, readonly Sample[]>, key: string, part: keyof Sample): number[] {
+  return (samples.get(key) ?? []).map((sample) => sample[part]);
+}
+
+/** Repeat by repeat: both were measured one after the other. */
+function ratiosOf(samples: ReadonlyMap<string, readonly Sample[]>): Ratio {
+  return (own, peer, part) => {
+    const times = samplesOf(samples, own, part);
+    return median(samplesOf(samples, peer, part).map((value, repeat) => value / (times[repeat] ?? Number.NaN)));
+  };
+}
+
 function peersTable(
   title: string,
   ours: readonly string[],
   peers: readonly Peer[],
   prompts: readonly number[],
   found: ReadonlyMap<string, Sample>,
-  notes: string[],
+  ratio: Ratio,
+  notes: readonly string[],
 ): Table {
   const names = [...peers.map((peer) => peer.name), ...ours];
-  const ttft = (name: string, positions: number) => found.get(keyOf(name, positions))?.ttftMs ?? Number.NaN;
-  const tpot = (name: string) => found.get(keyOf(name, PEER_PAST))?.tpotMs ?? Number.NaN;
-  const best = (of: (name: string) => number) => Math.min(...peers.map((peer) => of(peer.name)));
+  const cells = (name: string, positions: number, part: keyof Sample): Cell[] => {
+    const key = keyOf(name, positions);
+    const ratios = peers.map((peer) => ratio(key, keyOf(peer.name, positions), part));
+    return [found.get(key)?.[part] ?? Number.NaN, Math.min(...ratios)];
+  };
   return {
     title,
     columns: [
@@ -304,14 +333,10 @@ function peersTable(
     ],
     rows: names.map((name) => [
       name,
-      ...prompts.flatMap((positions) => [
-        ttft(name, positions),
-        best((peer) => ttft(peer, positions)) / ttft(name, positions),
-      ]),
-      tpot(name),
-      best(tpot) / tpot(name),
+      ...prompts.flatMap((positions) => cells(name, positions, "ttftMs")),
+      ...cells(name, PEER_PAST, "tpotMs"),
     ]),
-    notes: [...notes, "times as fast: against the better of the peer's settings in each column"],
+    notes: [...notes],
   };
 }
 
