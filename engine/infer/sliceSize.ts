@@ -10,8 +10,8 @@ const MOST = 256;
 /** Numbers in a layer's matrices, by the reader's width squared. */
 const LAYER = 12;
 const SMALL_READER = 20e6;
-/** Two thirds of what a cancel may take: later positions cost more than earlier ones. */
-const SMALL_READER_MS = 20;
+/** Half of what a cancel may take: later positions cost more than earlier ones, and a busy neighbour slows a run that has begun. */
+const SMALL_READER_MS = 14;
 /** Runs of 256 cost a fourteenth less than runs of 128, and most of what a cancelled request has read the next one needs too. */
 const LARGE_READER_MS = 90;
 

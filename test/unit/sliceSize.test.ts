@@ -19,7 +19,7 @@ test("slices grow while they are fast, at most to twice the last, and shrink whe
   expect(size.of(MANY)).toBe(128);
   for (let n = 0; n < 4; n += 1) size.took(size.of(MANY), 1);
   expect(size.of(MANY)).toBe(256);
-  size.took(256, 40);
+  size.took(256, 28);
   expect(size.of(MANY)).toBe(128);
 });
 
