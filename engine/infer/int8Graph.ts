@@ -111,8 +111,10 @@ class Reading {
         const steps = await this.bytes(scales, (from / BLOCK) * 4, (count / BLOCK) * 4);
         const floats = new Float32Array(steps.buffer);
         const numbers = new Float32Array(count);
-        for (let n = 0; n < count; n += 1)
-          numbers[n] = ((own[n] as number) - ZERO) * (floats[Math.floor(n / BLOCK)] as number);
+        for (let block = 0, n = 0; n < count; block += 1) {
+          const step = floats[block] as number;
+          for (const end = n + BLOCK; n < end; n += 1) numbers[n] = ((own[n] as number) - ZERO) * step;
+        }
         return numbers;
       },
     };
