@@ -61,6 +61,8 @@ export async function chooseModel(parts: ChooseModelParts): Promise<void> {
   const chosen = chosenPack();
   const [first] = choices.installed;
   const isChosen = (pack: InstalledPack) => pack.name === chosen || (chosen === "auto" && pack === first);
+  // One that was chosen a moment ago may not be open yet.
+  const asChosen = (pack: InstalledPack) => ({ ...pack, isInUse: pack.isInUse || isChosen(pack) });
   const installedNames = choices.installed.map(({ name }) => name);
   const offered = choices.offered.filter(({ name }) => !installedNames.includes(name));
   const rows: Row[] = [
@@ -68,7 +70,7 @@ export async function chooseModel(parts: ChooseModelParts): Promise<void> {
     ...choices.installed.map((pack) => ({
       ...installedRow(pack, isChosen(pack)),
       run: () => setPack(pack === first ? "auto" : pack.name),
-      ...(pack.isBundled ? {} : removable(() => remove(parts, "pack", pack))),
+      ...(pack.isBundled ? {} : removable(() => remove(parts, "pack", asChosen(pack)))),
     })),
     ...choices.addOns.map((addOn) => ({
       ...addOnRow(addOn),

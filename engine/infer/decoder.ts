@@ -134,7 +134,7 @@ async function promptGraph(
   return weights?.layers.length === layers ? int8Graph(file) : undefined;
 }
 
-/** The graph whose weights tokens are read with. */
+/** The graph whose weights tokens are read with, and everything on an accelerator. */
 function tokensFileOf(file: string, { tokensFile }: ReaderShape): string {
   return tokensFile === undefined ? file : join(dirname(file), tokensFile);
 }

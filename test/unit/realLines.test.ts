@@ -29,7 +29,8 @@ function linesOf(dir: string, extension: string): Line[] {
   const all = paths.flatMap((path) => {
     const lines = readFileSync(join(ROOT, dir, path), "utf8").split("\n");
     return lines.flatMap((target, n) =>
-      isCode(target)
+      // A line that stands there twice cannot be told from one that is offered again.
+      isCode(target) && target.trim() !== lines[n + 1]?.trim()
         ? {
             path,
             target,
