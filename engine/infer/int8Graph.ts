@@ -1,8 +1,7 @@
 // A graph made over for many positions at once on the CPU: matrices of 8-bit blocks become int8 with a scale an output, twice as
 // fast to multiply.
-import { type FileHandle, open } from "node:fs/promises";
-import { EngineError } from "../errors.ts";
 import type { Checkpoint } from "../pack/checkpoint.ts";
+import { ConstantReader } from "../pack/constantReader.ts";
 import { addInt8, type QuantisedRows, quantisedRows } from "../pack/matrices.ts";
 import { graphBytes, type OnnxGraph } from "../pack/onnxGraph.ts";
 import { integerOf, type OnnxModel, type OnnxNode, readOnnxModel, type StoredConstant } from "../pack/onnxModel.ts";
@@ -30,11 +29,11 @@ export async function int8Graph(file: string): Promise<GraphBytes | undefined> {
   const matrices = new Map(model.nodes.flatMap((node) => matrixOf(node, model)).map((matrix) => [matrix.node, matrix]));
   const bytes = [...model.constants.values()].reduce((sum, { place }) => sum + (place?.bytes ?? 0), 0);
   if (matrices.size === 0 || bytes > MOST_BYTES) return undefined;
-  const reading = new Reading(model);
+  const constants = new ConstantReader();
   try {
-    return { bytes: await graphBytes("int8", (graph) => build(graph, model, matrices, reading), model), file };
+    return { bytes: await graphBytes("int8", (graph) => build(graph, model, matrices, constants), model), file };
   } finally {
-    await reading.close();
+    await constants.close();
   }
 }
 
@@ -55,7 +54,7 @@ async function build(
   graph: OnnxGraph,
   model: OnnxModel,
   matrices: ReadonlyMap<OnnxNode, BlockMatrix>,
-  reading: Reading,
+  constants: ConstantReader,
 ): Promise<void> {
   for (const { name, type, dims } of model.inputs) graph.input(name, type, dims);
   for (const { name, type, dims } of model.outputs) graph.output(name, type, dims);
@@ -73,54 +72,29 @@ async function build(
     const { inputs, outputs, levels } = matrix;
     const part = { name: graph.fresh("matrix"), parts: [{ tensor: levels.name, rows: outputs }], inputs };
     const [output = ""] = node.outputs;
-    const product = await addInt8(graph, rows, part, reading.of(matrix), bias === "" ? output : undefined);
+    const product = await addInt8(graph, rows, part, numbersOf(matrix, constants), bias === "" ? output : undefined);
     if (bias !== "") graph.op("Add", [product, bias], {}, "", output);
   }
   const replaced = new Set([...matrices.values()].flatMap(({ levels, scales }) => [levels, scales]));
   for (const constant of model.constants.values()) {
     if (replaced.has(constant)) continue;
     if (constant.message !== undefined) graph.adoptConstant(constant.message);
-    else graph.rawConstant(constant.name, constant, await reading.bytes(constant));
+    else graph.rawConstant(constant.name, constant, await constants.read(constant));
   }
 }
 
-/** Reads constants; each file is opened once. */
-class Reading {
-  readonly #file: string;
-  readonly #open = new Map<string, FileHandle>();
-
-  constructor({ file }: OnnxModel) {
-    this.#file = file;
-  }
-
-  async bytes({ name, place }: StoredConstant, from = 0, count = place?.bytes ?? 0): Promise<Uint8Array> {
-    if (place === undefined) throw new EngineError("CHECKPOINT_INVALID", `${this.#file} holds ${name} in no plain way`);
-    const handle = this.#open.get(place.file) ?? (await open(place.file, "r"));
-    this.#open.set(place.file, handle);
-    const bytes = new Uint8Array(count);
-    const { bytesRead } = await handle.read(bytes, 0, count, place.offset + from);
-    if (bytesRead < count) throw new EngineError("CHECKPOINT_INVALID", `${place.file} ends inside ${name}`);
-    return bytes;
-  }
-
-  /** A matrix as the numbers that its blocks stand for. */
-  of({ levels, scales }: BlockMatrix): Checkpoint {
-    return {
-      read: async (_name, from, count) => {
-        const own = await this.bytes(levels, from, count);
-        const steps = await this.bytes(scales, (from / BLOCK) * 4, (count / BLOCK) * 4);
-        const floats = new Float32Array(steps.buffer);
-        const numbers = new Float32Array(count);
-        for (let block = 0, n = 0; n < count; block += 1) {
-          const step = floats[block] as number;
-          for (const end = n + BLOCK; n < end; n += 1) numbers[n] = ((own[n] as number) - ZERO) * step;
-        }
-        return numbers;
-      },
-    };
-  }
-
-  async close(): Promise<void> {
-    for (const handle of this.#open.values()) await handle.close();
-  }
+/** A matrix as the numbers that its blocks stand for. */
+function numbersOf({ levels, scales }: BlockMatrix, constants: ConstantReader): Checkpoint {
+  return {
+    read: async (_name, from, count) => {
+      const own = await constants.read(levels, from, count);
+      const steps = new Float32Array((await constants.read(scales, (from / BLOCK) * 4, (count / BLOCK) * 4)).buffer);
+      const numbers = new Float32Array(count);
+      for (let block = 0, n = 0; n < count; block += 1) {
+        const step = steps[block] as number;
+        for (const end = n + BLOCK; n < end; n += 1) numbers[n] = ((own[n] as number) - ZERO) * step;
+      }
+      return numbers;
+    },
+  };
 }

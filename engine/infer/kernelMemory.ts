@@ -1,5 +1,5 @@
 // The memory that the kernels' threads share: the plan, the weights in the kernels' order, and room for rows and caches.
-import { type FileHandle, open } from "node:fs/promises";
+import { ConstantReader } from "../pack/constantReader.ts";
 import type { StoredConstant } from "../pack/onnxModel.ts";
 import * as plan from "./kernels/plan.ts";
 import type { KernelMatrix, KernelWeights } from "./kernelWeights.ts";
@@ -115,7 +115,7 @@ export async function kernelMemory(weights: KernelWeights, size: KernelSize): Pr
     [qkv, output, gate, up, down, attentionNorm, mlpNorm].flatMap((one) => placeOf.get(one) ?? []),
   );
   words.set([...table, ...[head, norm].flatMap((one) => placeOf.get(one) ?? [])], (values[plan.TABLE] ?? 0) / 4);
-  const files = new Files();
+  const files = new ConstantReader();
   try {
     const bytes = new Uint8Array(memory.buffer);
     for (const constant of constants) bytes.set(await files.read(constant), placeOf.get(constant)?.[0]);
@@ -199,26 +199,4 @@ function writeInt8(target: Uint8Array, { inputs, outputs }: KernelMatrix, bytes:
     }
   }
   return true;
-}
-
-/** Reads constants; each file is opened once. */
-class Files {
-  readonly #open = new Map<string, FileHandle>();
-
-  async read({ place }: StoredConstant): Promise<Uint8Array> {
-    if (place === undefined) throw new Error("a constant without a place was taken for a weight");
-    const handle = this.#open.get(place.file) ?? (await open(place.file, "r"));
-    this.#open.set(place.file, handle);
-    const bytes = new Uint8Array(place.bytes);
-    for (let done = 0; done < bytes.length; ) {
-      const { bytesRead } = await handle.read(bytes, done, bytes.length - done, place.offset + done);
-      if (bytesRead === 0) throw new Error(`${place.file} was cut short`);
-      done += bytesRead;
-    }
-    return bytes;
-  }
-
-  async close(): Promise<void> {
-    for (const handle of this.#open.values()) await handle.close();
-  }
 }
