@@ -2,14 +2,13 @@
 // fast to multiply.
 import type { Checkpoint } from "../pack/checkpoint.ts";
 import { ConstantReader } from "../pack/constantReader.ts";
-import { addInt8, type QuantisedRows, quantisedRows } from "../pack/matrices.ts";
+import { addInt8, BLOCK, type QuantisedRows, quantisedRows } from "../pack/matrices.ts";
 import { graphBytes, type OnnxGraph } from "../pack/onnxGraph.ts";
 import { integerOf, type OnnxModel, type OnnxNode, readOnnxModel, type StoredConstant } from "../pack/onnxModel.ts";
 import type { GraphBytes } from "./session.ts";
 
 /** Making it over takes 20 ms a megabyte, at every start. */
 const MOST_BYTES = 32 << 20;
-const BLOCK = 32;
 const ZERO = 128;
 /** Places among a node's inputs. */
 const INPUT = { rows: 0, levels: 1, scales: 2, zeros: 3, bias: 5 } as const;

@@ -29,8 +29,6 @@ const GRAPHS = ["embed", "encoder", "fuser", "projector", "reader"] as const;
 const OF_PACK: readonly string[] = ["embed", "reader"];
 
 export interface ParityFile extends Readonly<Record<(typeof GRAPHS)[number], readonly ParitySample[]>> {
-  /** Of the reader's `tokensFile`, where it has one. */
-  readonly tokens?: readonly ParitySample[];
   readonly tokenizer: readonly { readonly text: string; readonly ids: readonly number[] }[];
   /** Token ids of a prompt and of what the reader writes after it, greedily. */
   readonly greedy: { readonly prompt: readonly number[]; readonly continuation: readonly number[] };
@@ -56,25 +54,19 @@ export async function checkParity(pack: Pack, providers: readonly string[]): Pro
     }
   }
   const { runtime } = await openRuntime(providers, 1);
-  const { tokensFile } = pack.manifest.reader;
   let samples = file.tokenizer.length;
   let worst = 0;
-  const check = async (graph: string, name: string, own: readonly ParitySample[], where: Runtime) => {
-    const path = join(pack.dir, name);
-    // As the sessions have it: the encoder's vectors come from nothing else.
-    const isMadeOver = graph === "encoder" && pack.manifest.encoder.states === undefined;
-    const onCpu = isMadeOver ? () => int8Graph(path) : undefined;
-    worst = Math.max(worst, await checkGraph(graph, path, own, where, onCpu));
-    samples += own.length;
-  };
   for (const graph of GRAPHS) {
     const described = pack.manifest[graph];
     // An add-on's models have samples of their own.
     if (described === undefined || (pack.addOn !== undefined && !OF_PACK.includes(graph))) continue;
-    const isForCpu = graph === "reader" && tokensFile !== undefined;
-    await check(graph, described.file, file[graph], isForCpu ? (await openRuntime(["cpu"], 1)).runtime : runtime);
+    const path = join(pack.dir, described.file);
+    // As the sessions have it: the encoder's vectors come from nothing else.
+    const isMadeOver = graph === "encoder" && pack.manifest.encoder.states === undefined;
+    const onCpu = isMadeOver ? () => int8Graph(path) : undefined;
+    worst = Math.max(worst, await checkGraph(graph, path, file[graph], runtime, onCpu));
+    samples += file[graph].length;
   }
-  if (tokensFile !== undefined) await check("tokens", tokensFile, file.tokens ?? [], runtime);
   await checkGreedy(pack, file.greedy, runtime);
   return { samples: samples + 1, worst };
 }
